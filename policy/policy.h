@@ -1,0 +1,80 @@
+// Plain values of a session's policy: what the file or the flags say, before any kernel is asked.
+// No behaviour, no I/O; copyable. policy_parser makes them, policy_compiler turns them into walls.
+#ifndef POLICY_POLICY_H_
+#define POLICY_POLICY_H_
+
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace sessionctl {
+
+// Where a value came from, for messages: "policy.toml:12:3" or "--mount".
+struct SourceLocation {
+  std::string source;
+  int line = 0;
+  int column = 0;
+};
+
+enum class MountMode { kReadOnly, kReadWrite };
+enum class SymlinkRule { kBeneath, kNone };    // kNone: every link is refused (ELOOP)
+enum class HardlinkRule { kAny, kSingle };     // kSingle: a file with two names is refused
+enum class MediationScope { kAuto, kWrites, kAll };
+enum class AuditLevel { kOff, kDenials, kChanges, kAll };
+
+struct Mount {
+  std::string host;   // absolute; canonical (no links, no "..") once resolved
+  std::string guest;  // equals host until guest paths exist
+  std::string alias;  // the absolute path as the user spelled it, lexically normalized; may equal host
+  MountMode mode = MountMode::kReadWrite;
+  bool exec = true;
+  bool create = false;               // make the directory (mode 0700) when it is missing
+  std::vector<std::string> deny;       // globs relative to the mount; `**` spans directories
+  std::vector<std::string> read_only;  // likewise
+  SymlinkRule symlinks = SymlinkRule::kBeneath;
+  HardlinkRule hardlinks = HardlinkRule::kAny;
+  bool cross_device = false;  // may a resolution cross onto another file system inside the tree?
+  SourceLocation where;
+};
+
+// A path outside every mount that the session may use. A missing system path is skipped.
+struct FilesystemPolicy {
+  std::vector<std::string> read;     // files or directories, content and listing
+  std::vector<std::string> exec;     // the same and execution
+  std::vector<std::string> devices;  // device nodes, read and write
+};
+
+struct ProcessPolicy {
+  std::optional<std::string> working_directory;
+  std::vector<std::string> allow_groups;  // names of policy/syscall_groups
+  std::vector<std::string> deny_groups;
+  std::vector<int> keep_fds;  // descriptors beyond 0, 1, 2 that the session inherits
+};
+
+struct EnvironmentPolicy {
+  std::vector<std::string> pass;           // names taken from the caller's environment; a trailing * is a prefix
+  std::map<std::string, std::string> set;  // wins over pass
+};
+
+struct KernelPolicy {
+  int min_landlock_abi = 0;
+  bool best_effort = false;  // go on without a missing wall; the session's record names what is missing
+};
+
+struct SessionPolicy {
+  int version = 1;
+  std::string name;
+  std::vector<std::string> extends;
+  std::vector<Mount> mounts;
+  FilesystemPolicy filesystem;
+  MediationScope scope = MediationScope::kAuto;
+  ProcessPolicy process;
+  EnvironmentPolicy environment;
+  AuditLevel audit = AuditLevel::kDenials;
+  KernelPolicy kernel;
+};
+
+}  // namespace sessionctl
+
+#endif  // POLICY_POLICY_H_

@@ -1,0 +1,76 @@
+// policy + kernel → the walls: what is mediated, two Landlock rulesets, one seccomp filter, all as values.
+// Makes missing mount directories only when the policy says `create`; otherwise it reads the file system
+// (canonical paths, existence of system grants) and changes nothing.
+#ifndef POLICY_POLICY_COMPILER_H_
+#define POLICY_POLICY_COMPILER_H_
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "policy/glob_set.h"
+#include "policy/mediated_call.h"
+#include "policy/policy.h"
+#include "sandbox/kernel_features.h"
+#include "sandbox/seccomp_filter.h"
+
+namespace sessionctl {
+
+struct CompiledMount {
+  Mount mount;
+  GlobSet deny;
+  GlobSet read_only;
+};
+
+// A path outside every mount: read-only tree, or a device.
+struct SystemGrant {
+  std::string path;  // canonical
+  bool exec = false;
+  bool device = false;  // read and write
+};
+
+struct LandlockGrant {
+  std::string path;
+  uint64_t access;
+  std::string reason;  // "mount rw", "filesystem.exec", "broker: caller's umask" …
+};
+
+struct LandlockPlan {
+  uint64_t handled_fs = 0;
+  uint64_t scoped = 0;
+  std::vector<LandlockGrant> grants;
+};
+
+struct CompiledPolicy {
+  SessionPolicy policy;               // as resolved: extends and variables expanded, paths canonical
+  std::vector<CompiledMount> mounts;  // longest guest path first
+  std::vector<SystemGrant> system;    // longest path first
+  std::string working_directory;      // absolute
+  bool reads_mediated = false;
+  std::string reads_reason;  // why, in a sentence, either way
+  LandlockPlan broker_domain;   // the outer one
+  LandlockPlan session_domain;  // the inner one: no write right on anything mediated
+  FilterPlan filter;
+  std::vector<std::string> missing_walls;  // only under best_effort
+};
+
+// The variables that expand in mount hosts, as {session} and {user}.
+struct PolicyVariables {
+  std::string session;
+  std::string user;
+};
+
+// Errors: kInvalidArgument (which key, where), kFailedPrecondition (this kernel lacks what the policy needs:
+// names the feature, the ABI and `best_effort`), kNotFound / kPermissionDenied (a mount's directory).
+absl::StatusOr<CompiledPolicy> CompilePolicy(const SessionPolicy& policy, const PolicyVariables& variables,
+                                             const KernelFeatures& features,
+                                             const std::vector<MediatedCall>& mediated_calls);
+
+// The text of `policy explain`: grants, which calls are mediated, native or denied and why, the Landlock
+// rights of both domains, the filter in pseudo-code.
+std::string ExplainPolicy(const CompiledPolicy& compiled, const std::vector<MediatedCall>& mediated_calls);
+
+}  // namespace sessionctl
+
+#endif  // POLICY_POLICY_COMPILER_H_

@@ -1,0 +1,58 @@
+// A seccomp filter as plain values, compiled to BPF by libseccomp (this pair is its only user) and loaded
+// with seccomp(2) itself, because libseccomp 2.5 has no WAIT_KILLABLE_RECV (trap 12).
+#ifndef SANDBOX_SECCOMP_FILTER_H_
+#define SANDBOX_SECCOMP_FILTER_H_
+
+#include <linux/filter.h>
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "sandbox/base/owned_fd.h"
+#include "sandbox/base/sys_result.h"
+
+namespace sessionctl {
+
+enum class FilterAction { kAllow, kErrno, kNotify, kKillProcess };
+
+// Holds when (argument[index] & mask) == value.
+struct FilterCondition {
+  unsigned index;
+  uint64_t mask;
+  uint64_t value;
+};
+
+// One rule. The rules of one syscall number must not overlap: either a single unconditional rule, or
+// conditional ones that exclude each other (trap 12).
+struct FilterRule {
+  int nr;
+  FilterAction action;
+  int error = 0;  // for kErrno
+  std::vector<FilterCondition> conditions;
+};
+
+// Foreign architectures and the x32 range are always killed (trap 13). A number without a matching rule
+// answers ENOSYS.
+struct FilterPlan {
+  std::vector<FilterRule> rules;
+};
+
+// The name of a syscall number on this architecture, or "" if nobody knows it.
+std::string SyscallName(int nr);
+
+// One line a rule, for `policy explain`.
+std::string FilterPseudoCode(const FilterPlan& plan);
+
+// The BPF program for `plan`. Errors: kInvalidArgument (a rule libseccomp refuses, named), kInternal.
+absl::StatusOr<std::vector<sock_filter>> CompileFilter(const FilterPlan& plan);
+
+// Installs `program` on the calling thread with SECCOMP_FILTER_FLAG_NEW_LISTENER and WAIT_KILLABLE_RECV,
+// and returns the listener (close-on-exec). Needs no_new_privs. Async-signal-safe: may be called between
+// fork and exec. Errors: EINVAL (kernel below 5.19), EBUSY (a listener exists already), ENOMEM, EACCES.
+SysResult<OwnedFd> InstallFilterWithListener(const std::vector<sock_filter>& program);
+
+}  // namespace sessionctl
+
+#endif  // SANDBOX_SECCOMP_FILTER_H_
