@@ -1,6 +1,6 @@
-// The userspace wall's decision: a pure function from what was resolved to a verdict with the rule that
-// decided. No I/O, no clock, no state; any thread. It decides on real paths of pinned objects, never on what
-// the caller wrote.
+// The userspace wall's decision: a pure function from what was resolved to a verdict with the rule
+// that decided. No I/O, no clock, no state; any thread. It decides on real paths of pinned objects,
+// never on what the caller wrote.
 #ifndef POLICY_ACCESS_CHECK_H_
 #define POLICY_ACCESS_CHECK_H_
 
@@ -28,10 +28,11 @@ const char* OperationName(Operation operation);
 struct AccessRequest {
   Operation operation;
   const CompiledMount* mount = nullptr;  // nullptr: outside every mount
-  std::string_view path;        // in a mount: relative to its root ("" is the root); outside: absolute
-  std::string_view other_path;  // kRenameFrom: the new path, kRenameTo/kLinkFrom: the other end; else ""
-  bool is_regular = false;      // of the object, where one exists
-  bool is_device = false;       // a character or block device
+  std::string_view path;  // in a mount: relative to its root ("" is the root); outside: absolute
+  std::string_view
+      other_path;  // kRenameFrom: the new path, kRenameTo/kLinkFrom: the other end; else ""
+  bool is_regular = false;  // of the object, where one exists
+  bool is_device = false;   // a character or block device
   unsigned long link_count = 1;
 };
 
@@ -41,9 +42,9 @@ struct Verdict {
   bool allowed() const { return error == 0; }
 };
 
-// Errors given: EROFS (a read-only mount or glob), EACCES (deny, outside every grant, a device inside a mount), EPERM
-// (hardlinks = "single": making a link), EACCES (hardlinks = "single": using a file with two names), EBUSY (the mount's own root is renamed or
-// removed).
+// Errors given: EROFS (a read-only mount or glob), EACCES (deny, outside every grant, a device
+// inside a mount), EPERM (hardlinks = "single": making a link), EACCES (hardlinks = "single": using
+// a file with two names), EBUSY (the mount's own root is renamed or removed).
 Verdict CheckAccess(const CompiledPolicy& policy, const AccessRequest& request);
 
 }  // namespace sessionctl

@@ -1,5 +1,5 @@
-// A seccomp filter as plain values, compiled to BPF by libseccomp (this pair is its only user) and loaded
-// with seccomp(2) itself, because libseccomp 2.5 has no WAIT_KILLABLE_RECV (trap 12).
+// A seccomp filter as plain values, compiled to BPF by libseccomp (this pair is its only user) and
+// loaded with seccomp(2) itself, because libseccomp 2.5 has no WAIT_KILLABLE_RECV (trap 12).
 #ifndef SANDBOX_SECCOMP_FILTER_H_
 #define SANDBOX_SECCOMP_FILTER_H_
 
@@ -24,8 +24,15 @@ struct FilterCondition {
   uint64_t value;
 };
 
-// One rule. The rules of one syscall number must not overlap: either a single unconditional rule, or
-// conditional ones that exclude each other (trap 12).
+// The conditions, one a rule, that together hold exactly when (argument[index] & mask) is none of
+// `values`, and that exclude each other: how "allow unless" is said to a filter whose rules must
+// not overlap. At most one condition a bit of `mask` and value. Values outside `mask` are ignored;
+// no value at all gives one condition that always holds.
+std::vector<FilterCondition> ConditionsForAllBut(unsigned index, uint64_t mask,
+                                                 const std::vector<uint64_t>& values);
+
+// One rule. The rules of one syscall number must not overlap: either a single unconditional rule,
+// or conditional ones that exclude each other (trap 12).
 struct FilterRule {
   int nr;
   FilterAction action;
@@ -33,11 +40,19 @@ struct FilterRule {
   std::vector<FilterCondition> conditions;
 };
 
-// Foreign architectures and the x32 range are always killed (trap 13). A number without a matching rule
-// answers ENOSYS.
+// Foreign architectures and the x32 range are always killed (trap 13). A number without a matching
+// rule answers ENOSYS.
 struct FilterPlan {
   std::vector<FilterRule> rules;
 };
+
+// The last syscall number that was reviewed for this project (Linux 6.18: file_setattr). A number
+// beyond it has no name here, so that a newer libseccomp cannot widen an allow list nobody has
+// looked at.
+inline constexpr int kLastReviewedSyscall = 469;
+
+// The number of a syscall name on this architecture, or -1.
+int SyscallNumber(const std::string& name);
 
 // The name of a syscall number on this architecture, or "" if nobody knows it.
 std::string SyscallName(int nr);
@@ -45,12 +60,14 @@ std::string SyscallName(int nr);
 // One line a rule, for `policy explain`.
 std::string FilterPseudoCode(const FilterPlan& plan);
 
-// The BPF program for `plan`. Errors: kInvalidArgument (a rule libseccomp refuses, named), kInternal.
+// The BPF program for `plan`. Errors: kInvalidArgument (a rule libseccomp refuses, named),
+// kInternal.
 absl::StatusOr<std::vector<sock_filter>> CompileFilter(const FilterPlan& plan);
 
-// Installs `program` on the calling thread with SECCOMP_FILTER_FLAG_NEW_LISTENER and WAIT_KILLABLE_RECV,
-// and returns the listener (close-on-exec). Needs no_new_privs. Async-signal-safe: may be called between
-// fork and exec. Errors: EINVAL (kernel below 5.19), EBUSY (a listener exists already), ENOMEM, EACCES.
+// Installs `program` on the calling thread with SECCOMP_FILTER_FLAG_NEW_LISTENER and
+// WAIT_KILLABLE_RECV, and returns the listener (close-on-exec). Needs no_new_privs.
+// Async-signal-safe: may be called between fork and exec. Errors: EINVAL (kernel below 5.19), EBUSY
+// (a listener exists already), ENOMEM, EACCES.
 SysResult<OwnedFd> InstallFilterWithListener(const std::vector<sock_filter>& program);
 
 }  // namespace sessionctl

@@ -1,0 +1,158 @@
+#include "policy/access_check.h"
+
+#include <cerrno>
+
+#include "absl/strings/str_cat.h"
+
+namespace sessionctl {
+namespace {
+
+// Whether `path` is `root` or lies below it; both absolute and canonical.
+bool IsBeneath(std::string_view path, std::string_view root) {
+  if (root == "/") return true;
+  return path.starts_with(root) && (path.size() == root.size() || path[root.size()] == '/');
+}
+
+std::string Absolute(const CompiledMount& mount, std::string_view path) {
+  std::string absolute = mount.mount.guest;
+  if (!path.empty()) absolute.append("/").append(path);
+  return absolute;
+}
+
+bool ChangesNames(Operation operation) {
+  return operation == Operation::kRemove || operation == Operation::kRenameFrom ||
+         operation == Operation::kRenameTo;
+}
+
+// Whether the operation uses the object itself (not only one of its names).
+bool UsesObject(Operation operation) {
+  return operation == Operation::kRead || operation == Operation::kWrite ||
+         operation == Operation::kMetadata || operation == Operation::kLinkFrom;
+}
+
+Verdict CheckSystemGrant(const CompiledPolicy& policy, const AccessRequest& request) {
+  for (const SystemGrant& grant : policy.system) {
+    if (!IsBeneath(request.path, grant.path)) continue;
+    if (grant.device) {
+      const bool allowed =
+          request.operation == Operation::kRead || request.operation == Operation::kWrite;
+      return {allowed ? 0 : EACCES, absl::StrCat("filesystem.devices ", grant.path)};
+    }
+    return {request.operation == Operation::kRead ? 0 : EROFS,
+            absl::StrCat(grant.exec ? "filesystem.exec " : "filesystem.read ", grant.path)};
+  }
+  return {EACCES, "no grant"};
+}
+
+Verdict CheckDeny(const AccessRequest& request) {
+  const GlobSet& deny = request.mount->deny;
+  const std::string* rule = deny.Match(request.path);
+  const bool two_ends =
+      ChangesNames(request.operation) || request.operation == Operation::kLinkFrom;
+  if (rule == nullptr && two_ends && !request.other_path.empty()) {
+    rule = deny.Match(request.other_path);
+  }
+  if (rule == nullptr) return {};
+  return {EACCES, absl::StrCat("deny ", *rule)};
+}
+
+// Another mount of the session is an island of its own: nothing reaches into it through the mount
+// around it, and no name above it moves, or what it guards would show up at a place where other
+// rules hold.
+Verdict CheckNestedMounts(const CompiledPolicy& policy, const AccessRequest& request) {
+  if (policy.mounts.size() < 2) return {};
+  const std::string path = Absolute(*request.mount, request.path);
+  for (const CompiledMount& other : policy.mounts) {
+    if (other.mount.guest.size() <= request.mount->mount.guest.size()) continue;
+    if (IsBeneath(path, other.mount.guest)) {
+      return {EACCES, absl::StrCat("belongs to mount ", other.mount.guest)};
+    }
+    if (ChangesNames(request.operation) && IsBeneath(other.mount.guest, path)) {
+      return {EBUSY, absl::StrCat("mount ", other.mount.guest, " lies below")};
+    }
+  }
+  return {};
+}
+
+Verdict CheckObject(const AccessRequest& request) {
+  const Operation operation = request.operation;
+  if (request.is_device && (UsesObject(operation) || operation == Operation::kCreate)) {
+    return {EACCES, "a device inside a mount"};
+  }
+  if (request.mount->mount.hardlinks == HardlinkRule::kAny) return {};
+  if (operation == Operation::kLinkFrom) return {EPERM, "hardlinks = \"single\""};
+  if (UsesObject(operation) && request.is_regular && request.link_count > 1) {
+    return {EACCES, "hardlinks = \"single\""};
+  }
+  return {};
+}
+
+Verdict CheckReadOnly(const AccessRequest& request) {
+  if (request.operation == Operation::kRead) return {};
+  const CompiledMount& mount = *request.mount;
+  if (mount.mount.mode == MountMode::kReadOnly) {
+    return {EROFS, absl::StrCat("mount ", mount.mount.guest, " mode=ro")};
+  }
+  const std::string* rule = mount.read_only.Match(request.path);
+  if (rule != nullptr) return {EROFS, absl::StrCat("read_only ", *rule)};
+  return {};
+}
+
+// A directory takes what is below it along: no rule may lose its hold on that (trap 39). A regular
+// file has nothing below it, and its own two names are checked as such.
+Verdict CheckMoveUncovers(const AccessRequest& request) {
+  if (request.operation != Operation::kRenameFrom || request.is_regular) return {};
+  const std::string* uncovered = nullptr;
+  if (!request.mount->deny.StillCoveredAfterRename(request.path, request.other_path, &uncovered)) {
+    return {EACCES, absl::StrCat("deny ", *uncovered, " would no longer hold")};
+  }
+  if (!request.mount->read_only.StillCoveredAfterRename(request.path, request.other_path,
+                                                        &uncovered)) {
+    return {EROFS, absl::StrCat("read_only ", *uncovered, " would no longer hold")};
+  }
+  return {};
+}
+
+std::string MountRule(const CompiledMount& mount) {
+  return absl::StrCat("mount ", mount.mount.guest,
+                      mount.mount.mode == MountMode::kReadOnly ? " mode=ro" : " mode=rw");
+}
+
+}  // namespace
+
+const char* OperationName(Operation operation) {
+  switch (operation) {
+    case Operation::kRead:
+      return "read";
+    case Operation::kWrite:
+      return "write";
+    case Operation::kCreate:
+      return "create";
+    case Operation::kRemove:
+      return "remove";
+    case Operation::kRenameFrom:
+      return "rename_from";
+    case Operation::kRenameTo:
+      return "rename_to";
+    case Operation::kLinkFrom:
+      return "link_from";
+    case Operation::kMetadata:
+      return "metadata";
+  }
+  return "?";
+}
+
+Verdict CheckAccess(const CompiledPolicy& policy, const AccessRequest& request) {
+  if (request.mount == nullptr) return CheckSystemGrant(policy, request);
+  if (request.path.empty() && ChangesNames(request.operation)) {
+    return {EBUSY, absl::StrCat("the root of mount ", request.mount->mount.guest)};
+  }
+  if (Verdict verdict = CheckDeny(request); !verdict.allowed()) return verdict;
+  if (Verdict verdict = CheckNestedMounts(policy, request); !verdict.allowed()) return verdict;
+  if (Verdict verdict = CheckReadOnly(request); !verdict.allowed()) return verdict;
+  if (Verdict verdict = CheckObject(request); !verdict.allowed()) return verdict;
+  if (Verdict verdict = CheckMoveUncovers(request); !verdict.allowed()) return verdict;
+  return {0, MountRule(*request.mount)};
+}
+
+}  // namespace sessionctl

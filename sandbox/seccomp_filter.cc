@@ -1,0 +1,273 @@
+#include "sandbox/seccomp_filter.h"
+
+#include <linux/seccomp.h>
+#include <seccomp.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <map>
+#include <memory>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+
+namespace sessionctl {
+namespace {
+
+#ifndef SECCOMP_FILTER_FLAG_NEW_LISTENER
+#define SECCOMP_FILTER_FLAG_NEW_LISTENER (1UL << 3)
+#endif
+#ifndef SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV
+#define SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV (1UL << 5)  // Linux 5.19
+#endif
+
+// Names that Debian 12's libseccomp (2.5.4) does not know. The numbers from 424 on are the same on
+// every architecture (uapi/asm-generic/unistd.h).
+struct NewerSyscall {
+  int nr;
+  const char* name;
+};
+constexpr NewerSyscall kNewerSyscalls[] = {
+    {449, "futex_waitv"},       {450, "set_mempolicy_home_node"},
+    {451, "cachestat"},         {452, "fchmodat2"},
+    {453, "map_shadow_stack"},  {454, "futex_wake"},
+    {455, "futex_wait"},        {456, "futex_requeue"},
+    {457, "statmount"},         {458, "listmount"},
+    {459, "lsm_get_self_attr"}, {460, "lsm_set_self_attr"},
+    {461, "lsm_list_modules"},  {462, "mseal"},
+    {463, "setxattrat"},        {464, "getxattrat"},
+    {465, "listxattrat"},       {466, "removexattrat"},
+    {467, "open_tree_attr"},    {468, "file_getattr"},
+    {469, "file_setattr"},
+};
+
+constexpr uint64_t kLow32 = 0xffffffff;
+
+struct ContextDeleter {
+  void operator()(void* context) const { seccomp_release(context); }
+};
+using Context = std::unique_ptr<void, ContextDeleter>;
+
+std::string RuleName(const FilterRule& rule) {
+  const std::string name = SyscallName(rule.nr);
+  return name.empty() ? absl::StrCat("syscall ", rule.nr) : name;
+}
+
+std::string ActionText(const FilterRule& rule) {
+  switch (rule.action) {
+    case FilterAction::kAllow:
+      return "allow";
+    case FilterAction::kErrno: {
+      const char* name = strerrorname_np(rule.error);
+      return absl::StrCat("errno ", name != nullptr ? name : std::to_string(rule.error));
+    }
+    case FilterAction::kNotify:
+      return "notify";
+    case FilterAction::kKillProcess:
+      return "kill";
+  }
+  return "?";
+}
+
+uint32_t LibseccompAction(const FilterRule& rule) {
+  switch (rule.action) {
+    case FilterAction::kAllow:
+      return SCMP_ACT_ALLOW;
+    case FilterAction::kErrno:
+      return SCMP_ACT_ERRNO(static_cast<uint32_t>(rule.error));
+    case FilterAction::kNotify:
+      return SCMP_ACT_NOTIFY;
+    case FilterAction::kKillProcess:
+      return SCMP_ACT_KILL_PROCESS;
+  }
+  return SCMP_ACT_KILL_PROCESS;
+}
+
+// `rule` with at most one condition an argument, as libseccomp wants it; conditions on the same
+// argument are joined. Refuses what can never hold: it would be a rule that silently does nothing.
+absl::StatusOr<FilterRule> Normalize(const FilterRule& rule) {
+  FilterRule result = rule;
+  result.conditions.clear();
+  std::map<unsigned, FilterCondition> by_argument;
+  for (const FilterCondition& condition : rule.conditions) {
+    if (condition.index > 5 || (condition.value & ~condition.mask) != 0) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("filter rule for ", RuleName(rule), ": a condition that can never hold"));
+    }
+    if (condition.mask == 0) continue;
+    FilterCondition& joined = by_argument.try_emplace(condition.index, condition).first->second;
+    if (((joined.value ^ condition.value) & joined.mask & condition.mask) != 0) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("filter rule for ", RuleName(rule), ": conditions that exclude each other"));
+    }
+    joined.mask |= condition.mask;
+    joined.value |= condition.value;
+  }
+  for (const auto& [index, condition] : by_argument) result.conditions.push_back(condition);
+  return result;
+}
+
+// Two normalized rules exclude each other when one argument has a bit that both look at and that
+// they want differently.
+bool Exclude(const FilterRule& a, const FilterRule& b) {
+  for (const FilterCondition& x : a.conditions) {
+    for (const FilterCondition& y : b.conditions) {
+      if (x.index == y.index && ((x.value ^ y.value) & x.mask & y.mask) != 0) return true;
+    }
+  }
+  return false;
+}
+
+// The plan's rules, normalized, with the header's promise checked (trap 12).
+absl::StatusOr<std::vector<FilterRule>> NormalizePlan(const FilterPlan& plan) {
+  std::map<int, std::vector<FilterRule>> by_number;
+  for (const FilterRule& rule : plan.rules) {
+    if (rule.nr < 0 || rule.nr >= 0x40000000) {
+      return absl::InvalidArgumentError(absl::StrCat("filter rule for number ", rule.nr));
+    }
+    absl::StatusOr<FilterRule> normalized = Normalize(rule);
+    if (!normalized.ok()) return normalized.status();
+    std::vector<FilterRule>& others = by_number[rule.nr];
+    for (const FilterRule& other : others) {
+      if (!Exclude(*normalized, other)) {
+        return absl::InvalidArgumentError(
+            absl::StrCat("filter rules for ", RuleName(rule), " overlap"));
+      }
+    }
+    others.push_back(*std::move(normalized));
+  }
+  std::vector<FilterRule> result;
+  for (auto& [nr, rules] : by_number) {
+    std::move(rules.begin(), rules.end(), std::back_inserter(result));
+  }
+  return result;
+}
+
+absl::Status AddRule(scmp_filter_ctx context, const FilterRule& rule) {
+  // The default action; libseccomp refuses to hear it twice.
+  if (rule.action == FilterAction::kErrno && rule.error == ENOSYS) return absl::OkStatus();
+  std::vector<scmp_arg_cmp> comparisons;
+  for (const FilterCondition& condition : rule.conditions) {
+    comparisons.push_back({condition.index, SCMP_CMP_MASKED_EQ, condition.mask, condition.value});
+  }
+  const int error =
+      seccomp_rule_add_exact_array(context, LibseccompAction(rule), rule.nr,
+                                   static_cast<unsigned>(comparisons.size()), comparisons.data());
+  if (error == 0) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat("libseccomp refuses the rule for ", RuleName(rule),
+                                                 ": ", strerrordesc_np(-error)));
+}
+
+absl::StatusOr<std::vector<sock_filter>> ExportProgram(scmp_filter_ctx context) {
+  const OwnedFd memory(memfd_create("filter", MFD_CLOEXEC));
+  if (!memory.valid()) return absl::ErrnoToStatus(errno, "memfd_create");
+  if (const int error = seccomp_export_bpf(context, memory.get()); error != 0) {
+    return absl::InternalError(absl::StrCat("seccomp_export_bpf: ", strerrordesc_np(-error)));
+  }
+  const off_t size = lseek(memory.get(), 0, SEEK_END);
+  if (size <= 0 || size % sizeof(sock_filter) != 0 || size / sizeof(sock_filter) > BPF_MAXINSNS) {
+    return absl::InternalError(absl::StrCat("a filter program of ", size, " bytes"));
+  }
+  std::vector<sock_filter> program(static_cast<size_t>(size) / sizeof(sock_filter));
+  if (pread(memory.get(), program.data(), static_cast<size_t>(size), 0) != size) {
+    return absl::InternalError("the exported filter cannot be read back");
+  }
+  return program;
+}
+
+// Splits the space of (argument & mask) bit by bit from the top: at each bit, the half that holds
+// no value is one condition, the other half is split further.
+void SplitAround(unsigned index, uint64_t mask, FilterCondition fixed,
+                 const std::vector<uint64_t>& values, std::vector<FilterCondition>* result) {
+  if (values.empty()) {
+    result->push_back(fixed);
+    return;
+  }
+  const uint64_t open_bits = mask & ~fixed.mask;
+  if (open_bits == 0) return;  // exactly one of the values
+  const uint64_t bit = 1ULL << (63 - __builtin_clzll(open_bits));
+  for (const uint64_t half : {uint64_t{0}, bit}) {
+    std::vector<uint64_t> inside;
+    std::copy_if(values.begin(), values.end(), std::back_inserter(inside),
+                 [&](uint64_t value) { return (value & bit) == half; });
+    SplitAround(index, mask, {index, fixed.mask | bit, fixed.value | half}, inside, result);
+  }
+}
+
+}  // namespace
+
+std::vector<FilterCondition> ConditionsForAllBut(unsigned index, uint64_t mask,
+                                                 const std::vector<uint64_t>& values) {
+  std::vector<uint64_t> inside;
+  std::copy_if(values.begin(), values.end(), std::back_inserter(inside),
+               [mask](uint64_t value) { return (value & ~mask) == 0; });
+  std::vector<FilterCondition> result;
+  SplitAround(index, mask, {index, 0, 0}, inside, &result);
+  return result;
+}
+
+int SyscallNumber(const std::string& name) {
+  for (const NewerSyscall& newer : kNewerSyscalls) {
+    if (name == newer.name) return newer.nr;
+  }
+  const int nr = seccomp_syscall_resolve_name(name.c_str());
+  return nr >= 0 && nr <= kLastReviewedSyscall ? nr : -1;
+}
+
+std::string SyscallName(int nr) {
+  if (nr < 0 || nr > kLastReviewedSyscall) return "";
+  for (const NewerSyscall& newer : kNewerSyscalls) {
+    if (nr == newer.nr) return newer.name;
+  }
+  const std::unique_ptr<char, decltype(&std::free)> name(
+      seccomp_syscall_resolve_num_arch(SCMP_ARCH_NATIVE, nr), &std::free);
+  return name != nullptr ? name.get() : "";
+}
+
+std::string FilterPseudoCode(const FilterPlan& plan) {
+  std::string text = "foreign architecture or x32 number: kill\n";
+  for (const FilterRule& rule : plan.rules) {
+    absl::StrAppend(&text, RuleName(rule), ": ", ActionText(rule));
+    const char* word = " if ";
+    for (const FilterCondition& condition : rule.conditions) {
+      absl::StrAppendFormat(&text, "%s(arg%u & 0x%x) == 0x%x", word, condition.index,
+                            condition.mask, condition.value);
+      word = " and ";
+    }
+    text += '\n';
+  }
+  text += "anything else: errno ENOSYS\n";
+  return text;
+}
+
+absl::StatusOr<std::vector<sock_filter>> CompileFilter(const FilterPlan& plan) {
+  absl::StatusOr<std::vector<FilterRule>> rules = NormalizePlan(plan);
+  if (!rules.ok()) return rules.status();
+  const Context context(seccomp_init(SCMP_ACT_ERRNO(ENOSYS)));
+  if (context == nullptr) return absl::InternalError("seccomp_init failed");
+  // 2: a binary tree over the numbers instead of a list of 350 comparisons.
+  if (seccomp_attr_set(context.get(), SCMP_FLTATR_CTL_OPTIMIZE, 2) != 0 ||
+      seccomp_attr_set(context.get(), SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS) != 0) {
+    return absl::InternalError("libseccomp lacks an attribute that this project needs (2.5)");
+  }
+  for (const FilterRule& rule : *rules) {
+    if (absl::Status status = AddRule(context.get(), rule); !status.ok()) return status;
+  }
+  return ExportProgram(context.get());
+}
+
+SysResult<OwnedFd> InstallFilterWithListener(const std::vector<sock_filter>& program) {
+  sock_fprog loaded = {static_cast<unsigned short>(program.size()),
+                       const_cast<sock_filter*>(program.data())};
+  const long fd =
+      syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER,
+              SECCOMP_FILTER_FLAG_NEW_LISTENER | SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV, &loaded);
+  if (fd < 0) return LastErrno();
+  return OwnedFd(static_cast<int>(fd));
+}
+
+}  // namespace sessionctl
