@@ -3,15 +3,10 @@
 #include <cerrno>
 
 #include "absl/strings/str_cat.h"
+#include "policy/path_text.h"
 
 namespace sessionctl {
 namespace {
-
-// Whether `path` is `root` or lies below it; both absolute and canonical.
-bool IsBeneath(std::string_view path, std::string_view root) {
-  if (root == "/") return true;
-  return path.starts_with(root) && (path.size() == root.size() || path[root.size()] == '/');
-}
 
 std::string Absolute(const CompiledMount& mount, std::string_view path) {
   std::string absolute = mount.mount.guest;
@@ -32,7 +27,7 @@ bool UsesObject(Operation operation) {
 
 Verdict CheckSystemGrant(const CompiledPolicy& policy, const AccessRequest& request) {
   for (const SystemGrant& grant : policy.system) {
-    if (!IsBeneath(request.path, grant.path)) continue;
+    if (!IsAtOrBelow(request.path, grant.path)) continue;
     if (grant.device) {
       const bool allowed =
           request.operation == Operation::kRead || request.operation == Operation::kWrite;
@@ -64,10 +59,10 @@ Verdict CheckNestedMounts(const CompiledPolicy& policy, const AccessRequest& req
   const std::string path = Absolute(*request.mount, request.path);
   for (const CompiledMount& other : policy.mounts) {
     if (other.mount.guest.size() <= request.mount->mount.guest.size()) continue;
-    if (IsBeneath(path, other.mount.guest)) {
+    if (IsAtOrBelow(path, other.mount.guest)) {
       return {EACCES, absl::StrCat("belongs to mount ", other.mount.guest)};
     }
-    if (ChangesNames(request.operation) && IsBeneath(other.mount.guest, path)) {
+    if (ChangesNames(request.operation) && IsAtOrBelow(other.mount.guest, path)) {
       return {EBUSY, absl::StrCat("mount ", other.mount.guest, " lies below")};
     }
   }

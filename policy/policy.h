@@ -18,18 +18,19 @@ struct SourceLocation {
 };
 
 enum class MountMode { kReadOnly, kReadWrite };
-enum class SymlinkRule { kBeneath, kNone };    // kNone: every link is refused (ELOOP)
-enum class HardlinkRule { kAny, kSingle };     // kSingle: a file with two names is refused
+enum class SymlinkRule { kBeneath, kNone };  // kNone: every link is refused (ELOOP)
+enum class HardlinkRule { kAny, kSingle };   // kSingle: a file with two names is refused
 enum class MediationScope { kAuto, kWrites, kAll };
 enum class AuditLevel { kOff, kDenials, kChanges, kAll };
 
 struct Mount {
   std::string host;   // absolute; canonical (no links, no "..") once resolved
   std::string guest;  // equals host until guest paths exist
-  std::string alias;  // the absolute path as the user spelled it, lexically normalized; may equal host
+  std::string
+      alias;  // the absolute path as the user spelled it, lexically normalized; may equal host
   MountMode mode = MountMode::kReadWrite;
   bool exec = true;
-  bool create = false;               // make the directory (mode 0700) when it is missing
+  bool create = false;                 // make the directory (mode 0700) when it is missing
   std::vector<std::string> deny;       // globs relative to the mount; `**` spans directories
   std::vector<std::string> read_only;  // likewise
   SymlinkRule symlinks = SymlinkRule::kBeneath;
@@ -53,13 +54,15 @@ struct ProcessPolicy {
 };
 
 struct EnvironmentPolicy {
-  std::vector<std::string> pass;           // names taken from the caller's environment; a trailing * is a prefix
+  std::vector<std::string>
+      pass;  // names taken from the caller's environment; a trailing * is a prefix
   std::map<std::string, std::string> set;  // wins over pass
 };
 
 struct KernelPolicy {
   int min_landlock_abi = 0;
-  bool best_effort = false;  // go on without a missing wall; the session's record names what is missing
+  bool best_effort =
+      false;  // go on without a missing wall; the session's record names what is missing
 };
 
 struct SessionPolicy {

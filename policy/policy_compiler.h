@@ -1,6 +1,6 @@
-// policy + kernel → the walls: what is mediated, two Landlock rulesets, one seccomp filter, all as values.
-// Makes missing mount directories only when the policy says `create`; otherwise it reads the file system
-// (canonical paths, existence of system grants) and changes nothing.
+// policy + kernel → the walls: what is mediated, two Landlock rulesets, one seccomp filter, all as
+// values. Makes missing mount directories only when the policy says `create`; otherwise it reads
+// the file system (canonical paths, existence of system grants) and changes nothing.
 #ifndef POLICY_POLICY_COMPILER_H_
 #define POLICY_POLICY_COMPILER_H_
 
@@ -43,12 +43,12 @@ struct LandlockPlan {
 };
 
 struct CompiledPolicy {
-  SessionPolicy policy;               // as resolved: extends and variables expanded, paths canonical
+  SessionPolicy policy;  // as resolved: extends and variables expanded, paths canonical
   std::vector<CompiledMount> mounts;  // longest guest path first
   std::vector<SystemGrant> system;    // longest path first
   std::string working_directory;      // absolute
   bool reads_mediated = false;
-  std::string reads_reason;  // why, in a sentence, either way
+  std::string reads_reason;     // why, in a sentence, either way
   LandlockPlan broker_domain;   // the outer one
   LandlockPlan session_domain;  // the inner one: no write right on anything mediated
   FilterPlan filter;
@@ -61,15 +61,18 @@ struct PolicyVariables {
   std::string user;
 };
 
-// Errors: kInvalidArgument (which key, where), kFailedPrecondition (this kernel lacks what the policy needs:
-// names the feature, the ABI and `best_effort`), kNotFound / kPermissionDenied (a mount's directory).
-absl::StatusOr<CompiledPolicy> CompilePolicy(const SessionPolicy& policy, const PolicyVariables& variables,
+// Errors: kInvalidArgument (which key, where), kFailedPrecondition (this kernel lacks what the
+// policy needs: names the feature, the ABI and `best_effort`), kNotFound / kPermissionDenied (a
+// mount's directory).
+absl::StatusOr<CompiledPolicy> CompilePolicy(const SessionPolicy& policy,
+                                             const PolicyVariables& variables,
                                              const KernelFeatures& features,
                                              const std::vector<MediatedCall>& mediated_calls);
 
-// The text of `policy explain`: grants, which calls are mediated, native or denied and why, the Landlock
-// rights of both domains, the filter in pseudo-code.
-std::string ExplainPolicy(const CompiledPolicy& compiled, const std::vector<MediatedCall>& mediated_calls);
+// The text of `policy explain`: grants, which calls are mediated, native or denied and why, the
+// Landlock rights of both domains, the filter in pseudo-code.
+std::string ExplainPolicy(const CompiledPolicy& compiled,
+                          const std::vector<MediatedCall>& mediated_calls);
 
 }  // namespace sessionctl
 

@@ -10,9 +10,10 @@
 
 namespace sessionctl {
 
-// Parses `text`. `extends` is resolved: built-in profile names, or files relative to `source`'s directory
-// (a cycle or more than 16 levels is an error). Lists grow, denies never shrink, scalars of the extending file
-// win. All errors are kInvalidArgument or kNotFound and say "FILE:LINE:COLUMN: KEY: what is wrong".
+// Parses `text`. `extends` is resolved: built-in profile names, or files relative to `source`'s
+// directory (a cycle or more than 16 levels is an error). Lists grow, denies never shrink, scalars
+// of the extending file win. All errors are kInvalidArgument or kNotFound and say
+// "FILE:LINE:COLUMN: KEY: what is wrong".
 absl::StatusOr<SessionPolicy> ParsePolicy(const std::string& text, const std::string& source);
 
 // Reads the file (at most 1 MiB, regular) and parses it.

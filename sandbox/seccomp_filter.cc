@@ -7,7 +7,11 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
+#include <cerrno>
 #include <cstdlib>
+#include <cstring>
+#include <iterator>
 #include <map>
 #include <memory>
 #include <utility>
@@ -44,8 +48,6 @@ constexpr NewerSyscall kNewerSyscalls[] = {
     {467, "open_tree_attr"},    {468, "file_getattr"},
     {469, "file_setattr"},
 };
-
-constexpr uint64_t kLow32 = 0xffffffff;
 
 struct ContextDeleter {
   void operator()(void* context) const { seccomp_release(context); }
@@ -179,35 +181,89 @@ absl::StatusOr<std::vector<sock_filter>> ExportProgram(scmp_filter_ctx context) 
   return program;
 }
 
-// Splits the space of (argument & mask) bit by bit from the top: at each bit, the half that holds
-// no value is one condition, the other half is split further.
-void SplitAround(unsigned index, uint64_t mask, FilterCondition fixed,
-                 const std::vector<uint64_t>& values, std::vector<FilterCondition>* result) {
-  if (values.empty()) {
-    result->push_back(fixed);
+// What is known of the six arguments in one part of the split: the bits of `mask` have `value`.
+struct Region {
+  std::array<FilterCondition, 6> known;
+};
+
+bool Contradicts(const Region& region, const FilterCase& candidate) {
+  return std::any_of(candidate.conditions.begin(), candidate.conditions.end(),
+                     [&](const FilterCondition& condition) {
+                       const FilterCondition& known = region.known[condition.index];
+                       return ((known.value ^ condition.value) & known.mask & condition.mask) != 0;
+                     });
+}
+
+// The highest bit of the case's first condition that the region leaves open; mask 0 when none is.
+FilterCondition OpenBit(const Region& region, const FilterCase& candidate) {
+  for (const FilterCondition& condition : candidate.conditions) {
+    const uint64_t open = condition.mask & ~region.known[condition.index].mask;
+    if (open != 0) return {condition.index, 1ULL << (63 - __builtin_clzll(open)), 0};
+  }
+  return {0, 0, 0};
+}
+
+FilterRule RuleForRegion(int nr, const Region& region, FilterAction action, int error) {
+  FilterRule rule = {nr, action, error, {}};
+  for (const FilterCondition& known : region.known) {
+    if (known.mask != 0) rule.conditions.push_back(known);
+  }
+  return rule;
+}
+
+void Split(int nr, const Region& region, std::vector<FilterCase> cases, FilterAction otherwise,
+           std::vector<FilterRule>* rules) {
+  std::erase_if(cases, [&](const FilterCase& candidate) { return Contradicts(region, candidate); });
+  if (cases.empty()) {
+    rules->push_back(RuleForRegion(nr, region, otherwise, 0));
     return;
   }
-  const uint64_t open_bits = mask & ~fixed.mask;
-  if (open_bits == 0) return;  // exactly one of the values
-  const uint64_t bit = 1ULL << (63 - __builtin_clzll(open_bits));
-  for (const uint64_t half : {uint64_t{0}, bit}) {
-    std::vector<uint64_t> inside;
-    std::copy_if(values.begin(), values.end(), std::back_inserter(inside),
-                 [&](uint64_t value) { return (value & bit) == half; });
-    SplitAround(index, mask, {index, fixed.mask | bit, fixed.value | half}, inside, result);
+  const FilterCondition bit = OpenBit(region, cases.front());
+  if (bit.mask == 0) {
+    rules->push_back(RuleForRegion(nr, region, cases.front().action, cases.front().error));
+    return;
   }
+  for (const uint64_t half : {uint64_t{0}, bit.mask}) {
+    Region part = region;
+    part.known[bit.index].mask |= bit.mask;
+    part.known[bit.index].value |= half;
+    Split(nr, part, cases, otherwise, rules);
+  }
+}
+
+std::string ConditionsText(const FilterRule& rule) {
+  std::string text;
+  for (const FilterCondition& condition : rule.conditions) {
+    absl::StrAppendFormat(&text, "%s(arg%u & 0x%x) == 0x%x", text.empty() ? " if " : " and ",
+                          condition.index, condition.mask, condition.value);
+  }
+  return text;
+}
+
+// The lines of one syscall. The parts of an "allow otherwise" are not listed one by one.
+void AppendDecision(const std::vector<FilterRule>& rules, std::string* text) {
+  size_t allowed = 0;
+  for (const FilterRule& rule : rules) {
+    if (rule.action == FilterAction::kAllow && !rule.conditions.empty()) ++allowed;
+  }
+  for (const FilterRule& rule : rules) {
+    if (rule.action == FilterAction::kAllow && allowed > 1) continue;
+    absl::StrAppend(text, RuleName(rule), ": ", ActionText(rule), ConditionsText(rule), "\n");
+  }
+  if (allowed > 1) absl::StrAppend(text, RuleName(rules.front()), ": allow otherwise\n");
 }
 
 }  // namespace
 
-std::vector<FilterCondition> ConditionsForAllBut(unsigned index, uint64_t mask,
-                                                 const std::vector<uint64_t>& values) {
-  std::vector<uint64_t> inside;
-  std::copy_if(values.begin(), values.end(), std::back_inserter(inside),
-               [mask](uint64_t value) { return (value & ~mask) == 0; });
-  std::vector<FilterCondition> result;
-  SplitAround(index, mask, {index, 0, 0}, inside, &result);
-  return result;
+std::vector<FilterRule> DisjointRules(int nr, const std::vector<FilterCase>& cases,
+                                      FilterAction otherwise) {
+  Region everything;
+  for (unsigned index = 0; index < everything.known.size(); ++index) {
+    everything.known[index] = {index, 0, 0};
+  }
+  std::vector<FilterRule> rules;
+  Split(nr, everything, cases, otherwise, &rules);
+  return rules;
 }
 
 int SyscallNumber(const std::string& name) {
@@ -229,18 +285,18 @@ std::string SyscallName(int nr) {
 }
 
 std::string FilterPseudoCode(const FilterPlan& plan) {
+  std::map<int, std::vector<FilterRule>> by_number;
+  for (const FilterRule& rule : plan.rules) by_number[rule.nr].push_back(rule);
   std::string text = "foreign architecture or x32 number: kill\n";
-  for (const FilterRule& rule : plan.rules) {
-    absl::StrAppend(&text, RuleName(rule), ": ", ActionText(rule));
-    const char* word = " if ";
-    for (const FilterCondition& condition : rule.conditions) {
-      absl::StrAppendFormat(&text, "%s(arg%u & 0x%x) == 0x%x", word, condition.index,
-                            condition.mask, condition.value);
-      word = " and ";
+  std::string always_allowed;
+  for (const auto& [nr, rules] : by_number) {
+    if (rules.front().action == FilterAction::kAllow && rules.front().conditions.empty()) {
+      absl::StrAppend(&always_allowed, " ", RuleName(rules.front()));
+    } else {
+      AppendDecision(rules, &text);
     }
-    text += '\n';
   }
-  text += "anything else: errno ENOSYS\n";
+  absl::StrAppend(&text, "allow:", always_allowed, "\nany other number: errno ENOSYS\n");
   return text;
 }
 

@@ -24,13 +24,6 @@ struct FilterCondition {
   uint64_t value;
 };
 
-// The conditions, one a rule, that together hold exactly when (argument[index] & mask) is none of
-// `values`, and that exclude each other: how "allow unless" is said to a filter whose rules must
-// not overlap. At most one condition a bit of `mask` and value. Values outside `mask` are ignored;
-// no value at all gives one condition that always holds.
-std::vector<FilterCondition> ConditionsForAllBut(unsigned index, uint64_t mask,
-                                                 const std::vector<uint64_t>& values);
-
 // One rule. The rules of one syscall number must not overlap: either a single unconditional rule,
 // or conditional ones that exclude each other (trap 12).
 struct FilterRule {
@@ -40,8 +33,22 @@ struct FilterRule {
   std::vector<FilterCondition> conditions;
 };
 
+// One case of a decision on a syscall's arguments; holds when all its conditions do.
+struct FilterCase {
+  std::vector<FilterCondition> conditions;
+  FilterAction action;
+  int error = 0;  // for kErrno
+};
+
+// The rules, which exclude each other, that say: the first case that holds decides, and `otherwise`
+// where none does. This is how "allow unless" is said to a filter whose rules must not overlap: the
+// arguments are split bit by bit until each part has one answer. Grows with the number of cases
+// times the bits that they look at.
+std::vector<FilterRule> DisjointRules(int nr, const std::vector<FilterCase>& cases,
+                                      FilterAction otherwise);
+
 // Foreign architectures and the x32 range are always killed (trap 13). A number without a matching
-// rule answers ENOSYS.
+// rule answers ENOSYS; so does -1, which is no number at all.
 struct FilterPlan {
   std::vector<FilterRule> rules;
 };
@@ -57,7 +64,8 @@ int SyscallNumber(const std::string& name);
 // The name of a syscall number on this architecture, or "" if nobody knows it.
 std::string SyscallName(int nr);
 
-// One line a rule, for `policy explain`.
+// The filter for people (`policy explain`): a line for each decision, syscalls that are always
+// allowed gathered in one.
 std::string FilterPseudoCode(const FilterPlan& plan);
 
 // The BPF program for `plan`. Errors: kInvalidArgument (a rule libseccomp refuses, named),

@@ -1,0 +1,249 @@
+#include "policy/grant_resolver.h"
+
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <climits>
+#include <cstdlib>
+#include <map>
+#include <optional>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "policy/path_text.h"
+#include "sandbox/base/owned_fd.h"
+
+namespace sessionctl {
+namespace {
+
+absl::Status MountError(const Mount& mount, absl::StatusCode code, const std::string& what) {
+  return absl::Status(
+      code, absl::StrCat(LocationText(mount.where), ": mount.host: ", mount.host, ": ", what));
+}
+
+absl::Status InvalidMount(const Mount& mount, const std::string& what) {
+  return MountError(mount, absl::StatusCode::kInvalidArgument, what);
+}
+
+// What a person should read about `error`.
+absl::Status MountErrno(const Mount& mount, int error) {
+  switch (error) {
+    case ENOENT:
+      return MountError(mount, absl::StatusCode::kNotFound,
+                        "no such directory (create = true would make it)");
+    case EACCES:
+    case EPERM:
+      return MountError(mount, absl::StatusCode::kPermissionDenied, "permission denied");
+    case ENOTDIR:
+      return InvalidMount(mount, "not a directory");
+    default:
+      return InvalidMount(mount, strerrordesc_np(error));
+  }
+}
+
+std::optional<std::string> RealPath(const std::string& path) {
+  char buffer[PATH_MAX];
+  if (realpath(path.c_str(), buffer) == nullptr) return std::nullopt;
+  return std::string(buffer);
+}
+
+// Makes the last component, mode 0700, unless it is there; a link in its place, or a directory that
+// belongs to somebody else (who made it first, in a directory that both may write), is refused.
+absl::Status CreateDirectory(const Mount& mount, const std::string& path) {
+  const size_t slash = path.rfind('/');
+  const std::string parent = slash == 0 ? "/" : path.substr(0, slash);
+  const std::string leaf = path.substr(slash + 1);
+  const OwnedFd parent_fd(open(parent.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+  if (!parent_fd.valid()) return MountErrno(mount, errno);
+  if (mkdirat(parent_fd.get(), leaf.c_str(), 0700) != 0 && errno != EEXIST) {
+    return MountErrno(mount, errno);
+  }
+  struct stat status;
+  if (fstatat(parent_fd.get(), leaf.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) {
+    return MountErrno(mount, errno);
+  }
+  if (S_ISLNK(status.st_mode)) return InvalidMount(mount, "create = true on a symbolic link");
+  if (!S_ISDIR(status.st_mode)) return InvalidMount(mount, "not a directory");
+  if (status.st_uid != geteuid()) {
+    return MountError(
+        mount, absl::StatusCode::kPermissionDenied,
+        absl::StrCat("create = true, but it is there already and belongs to uid ", status.st_uid));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckDirectory(const Mount& mount, const std::string& canonical) {
+  if (canonical == "/") return InvalidMount(mount, "the root directory cannot be a mount");
+  const OwnedFd directory(open(canonical.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+  if (!directory.valid()) return MountErrno(mount, errno);
+  struct statfs file_system;
+  if (fstatfs(directory.get(), &file_system) != 0) return MountErrno(mount, errno);
+  if (file_system.f_type == PROC_SUPER_MAGIC) {
+    return InvalidMount(mount, "proc cannot be a mount: its files mean whoever opens them");
+  }
+  return absl::OkStatus();
+}
+
+// `inner` was written beneath `outer` on purpose when its own spelling says so.
+bool IsNestedOnPurpose(const Mount& outer, const Mount& inner) {
+  const std::string rest = inner.host.substr(outer.host.size());
+  return inner.alias == inner.host || inner.alias == outer.alias + rest;
+}
+
+absl::Status CheckPair(const Mount& outer, const Mount& inner) {
+  if (!IsAtOrBelow(inner.host, outer.host)) return absl::OkStatus();
+  if (inner.host == outer.host) {
+    return InvalidMount(inner, absl::StrCat("the same directory is a mount already (",
+                                            LocationText(outer.where), ")"));
+  }
+  if (IsNestedOnPurpose(outer, inner)) return absl::OkStatus();
+  return InvalidMount(inner, absl::StrCat(inner.alias, " leads into mount ", outer.host,
+                                          "; write the path beneath it if that is meant"));
+}
+
+absl::Status SystemError(const char* key, const std::string& path, const std::string& what) {
+  return absl::InvalidArgumentError(absl::StrCat("policy: ", key, ": ", path, ": ", what));
+}
+
+// The canonical path; nullopt when there is nothing to grant.
+absl::StatusOr<std::optional<std::string>> ResolveSystemPath(const char* key,
+                                                             const std::string& path) {
+  if (path.empty() || path[0] != '/' || path.find('\0') != std::string::npos) {
+    return SystemError(key, path, "not an absolute path");
+  }
+  const std::string spelled = NormalizeLexically(path);
+  for (const char* own : {"/proc/self", "/proc/thread-self", "/dev/fd"}) {
+    if (IsAtOrBelow(spelled, own)) {
+      return SystemError(key, path, "means whoever looks; it cannot be granted by path");
+    }
+  }
+  return RealPath(path);
+}
+
+absl::Status CheckDevice(const std::string& path) {
+  struct stat status;
+  if (stat(path.c_str(), &status) == 0 && S_ISCHR(status.st_mode)) return absl::OkStatus();
+  return SystemError("filesystem.devices", path, "not a character device");
+}
+
+// Leaves out what a tree around it grants already.
+bool IsSubsumed(const SystemGrant& grant, const std::map<std::string, SystemGrant>& grants) {
+  return std::any_of(grants.begin(), grants.end(), [&](const auto& entry) {
+    const SystemGrant& outer = entry.second;
+    return outer.path != grant.path && !outer.device && !grant.device &&
+           (outer.exec || !grant.exec) && IsAtOrBelow(grant.path, outer.path);
+  });
+}
+
+}  // namespace
+
+std::string LocationText(const SourceLocation& where) {
+  if (where.line == 0) return where.source.empty() ? "policy" : where.source;
+  return absl::StrCat(where.source, ":", where.line, ":", where.column);
+}
+
+absl::StatusOr<std::string> ExpandVariables(const std::string& path,
+                                            const PolicyVariables& variables) {
+  std::string result;
+  for (size_t i = 0; i < path.size();) {
+    const size_t close = path[i] == '{' ? path.find('}', i) : std::string::npos;
+    const std::string name = close == std::string::npos ? "" : path.substr(i + 1, close - i - 1);
+    if (name.empty() ||
+        name.find_first_not_of("abcdefghijklmnopqrstuvwxyz_") != std::string::npos) {
+      result += path[i++];
+      continue;
+    }
+    if (name != "session" && name != "user") {
+      return absl::InvalidArgumentError(
+          absl::StrCat("unknown variable {", name, "}; there are {session} and {user}"));
+    }
+    const std::string& value = name == "session" ? variables.session : variables.user;
+    if (value.empty() || value == "." || value == ".." ||
+        value.find_first_of(std::string("/\0", 2)) != std::string::npos) {
+      return absl::InvalidArgumentError(absl::StrCat("{", name, "} has no value fit for a path"));
+    }
+    result += value;
+    i = close + 1;
+  }
+  return result;
+}
+
+absl::StatusOr<Mount> ResolveMount(const Mount& mount, const PolicyVariables& variables) {
+  absl::StatusOr<std::string> expanded = ExpandVariables(mount.host, variables);
+  if (!expanded.ok()) return InvalidMount(mount, std::string(expanded.status().message()));
+  if (expanded->empty() || (*expanded)[0] != '/' || expanded->find('\0') != std::string::npos) {
+    return InvalidMount(mount, "not an absolute path");
+  }
+  Mount resolved = mount;
+  resolved.alias = NormalizeLexically(*expanded);
+  if (mount.create && resolved.alias != "/") {
+    if (absl::Status status = CreateDirectory(mount, resolved.alias); !status.ok()) return status;
+  }
+  const std::optional<std::string> canonical = RealPath(*expanded);
+  if (!canonical.has_value()) return MountErrno(mount, errno);
+  if (absl::Status status = CheckDirectory(mount, *canonical); !status.ok()) return status;
+  resolved.host = *canonical;
+  absl::StatusOr<std::string> guest = ExpandVariables(mount.guest, variables);
+  if (!guest.ok()) return InvalidMount(mount, std::string(guest.status().message()));
+  if (!guest->empty()) {
+    const std::string normalized = NormalizeLexically(*guest);
+    if (normalized != resolved.host && normalized != resolved.alias) {
+      return InvalidMount(mount, absl::StrCat("cannot be shown as ", *guest,
+                                              ": guest paths other than the host path are not "
+                                              "supported yet"));
+    }
+  }
+  resolved.guest = resolved.host;
+  resolved.create = false;
+  return resolved;
+}
+
+absl::Status CheckMountsDoNotOverlap(const std::vector<Mount>& mounts) {
+  for (size_t i = 0; i < mounts.size(); ++i) {
+    for (size_t j = 0; j < i; ++j) {
+      const bool earlier_is_outer = mounts[j].host.size() <= mounts[i].host.size();
+      const Mount& outer = earlier_is_outer ? mounts[j] : mounts[i];
+      const Mount& inner = earlier_is_outer ? mounts[i] : mounts[j];
+      if (absl::Status status = CheckPair(outer, inner); !status.ok()) return status;
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::vector<SystemGrant>> ResolveSystemGrants(const FilesystemPolicy& filesystem) {
+  std::map<std::string, SystemGrant> grants;
+  const auto add = [&grants](const char* key, const std::vector<std::string>& paths, bool exec,
+                             bool device) -> absl::Status {
+    for (const std::string& path : paths) {
+      absl::StatusOr<std::optional<std::string>> canonical = ResolveSystemPath(key, path);
+      if (!canonical.ok()) return canonical.status();
+      if (!canonical->has_value()) continue;
+      if (device) {
+        if (absl::Status status = CheckDevice(**canonical); !status.ok()) return status;
+      }
+      SystemGrant& grant = grants.try_emplace(**canonical, SystemGrant{**canonical}).first->second;
+      grant.exec = grant.exec || exec;
+      grant.device = grant.device || device;
+    }
+    return absl::OkStatus();
+  };
+  absl::Status status = add("filesystem.read", filesystem.read, false, false);
+  if (status.ok()) status = add("filesystem.exec", filesystem.exec, true, false);
+  if (status.ok()) status = add("filesystem.devices", filesystem.devices, false, true);
+  if (!status.ok()) return status;
+  std::vector<SystemGrant> result;
+  for (const auto& [path, grant] : grants) {
+    if (!IsSubsumed(grant, grants)) result.push_back(grant);
+  }
+  std::stable_sort(result.begin(), result.end(), [](const SystemGrant& a, const SystemGrant& b) {
+    return a.path.size() > b.path.size();
+  });
+  return result;
+}
+
+}  // namespace sessionctl

@@ -1,0 +1,38 @@
+// From what a policy names to what is really there: mount directories and system paths, canonical
+// and checked. Reads the file system; makes a directory only for a mount that says `create`. Used
+// by the policy compiler.
+#ifndef POLICY_GRANT_RESOLVER_H_
+#define POLICY_GRANT_RESOLVER_H_
+
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "policy/policy_compiler.h"
+
+namespace sessionctl {
+
+// "policy.toml:12:3", "--mount", or "policy" when nothing is known.
+std::string LocationText(const SourceLocation& where);
+
+// `path` with {session} and {user} replaced. Errors: kInvalidArgument for another name in braces,
+// or a value that is empty, has a slash, or is "." or "..".
+absl::StatusOr<std::string> ExpandVariables(const std::string& path,
+                                            const PolicyVariables& variables);
+
+// Expands, creates when asked to, canonicalises and checks one mount. Errors: kInvalidArgument (the
+// key and why), kNotFound, kPermissionDenied.
+absl::StatusOr<Mount> ResolveMount(const Mount& mount, const PolicyVariables& variables);
+
+// Errors when two resolved mounts are the same directory, or when one lies in the other without
+// having been written that way.
+absl::Status CheckMountsDoNotOverlap(const std::vector<Mount>& mounts);
+
+// The canonical system grants that exist, longest path first, each path once. Errors:
+// kInvalidArgument.
+absl::StatusOr<std::vector<SystemGrant>> ResolveSystemGrants(const FilesystemPolicy& filesystem);
+
+}  // namespace sessionctl
+
+#endif  // POLICY_GRANT_RESOLVER_H_

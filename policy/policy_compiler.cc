@@ -1,0 +1,259 @@
+#include "policy/policy_compiler.h"
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <climits>
+#include <cstring>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "policy/grant_resolver.h"
+#include "policy/path_text.h"
+#include "policy/syscall_groups.h"
+#include "policy/wall_plans.h"
+
+namespace sessionctl {
+namespace {
+
+// What no session can do without: there is no mediation to speak of, so best_effort does not help.
+absl::Status CheckMediationIsPossible(const KernelFeatures& features) {
+  const std::pair<bool, const char*> needs[] = {
+      {features.openat2, "openat2 (Linux 5.6)"},
+      {features.seccomp_user_notif, "seccomp user notification (Linux 5.0)"},
+      {features.seccomp_addfd_send, "SECCOMP_ADDFD_FLAG_SEND (Linux 5.14)"},
+      {features.seccomp_wait_killable, "SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV (Linux 5.19)"},
+      {features.process_vm_readv, "process_vm_readv"},
+  };
+  for (const auto& [present, name] : needs) {
+    if (present) continue;
+    return absl::FailedPreconditionError(
+        absl::StrCat("this kernel lacks ", name,
+                     ", without which no call can be mediated; best_effort does not help"));
+  }
+  return absl::OkStatus();
+}
+
+struct LandlockNeed {
+  int abi;
+  const char* feature;
+};
+constexpr LandlockNeed kLandlockNeeds[] = {
+    {1, "Landlock itself"},
+    {2, "Landlock's refer right, for renames across directories"},
+    {3, "Landlock's truncate right"},
+    {5, "Landlock's device ioctl right"},
+    {6, "Landlock's signal and abstract socket scopes"},
+};
+
+// Errors unless every wall stands; under best_effort, what is missing is listed instead.
+absl::Status CheckLandlock(const KernelPolicy& kernel, int abi, std::vector<std::string>* missing) {
+  const std::string here = absl::StrCat("this kernel has Landlock ABI ", abi);
+  if (abi < kernel.min_landlock_abi) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        "kernel.min_landlock_abi asks for Landlock ABI ", kernel.min_landlock_abi, ", ", here));
+  }
+  for (const LandlockNeed& need : kLandlockNeeds) {
+    if (abi >= need.abi) continue;
+    const std::string what = absl::StrCat(need.feature, " (ABI ", need.abi, ")");
+    if (!kernel.best_effort) {
+      return absl::FailedPreconditionError(
+          absl::StrCat("the policy needs ", what, ", ", here,
+                       "; [kernel] best_effort = true goes on without it"));
+    }
+    missing->push_back(absl::StrCat(what, ": ", here));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckGroups(const ProcessPolicy& process, int landlock_abi) {
+  for (const std::vector<std::string>* names : {&process.allow_groups, &process.deny_groups}) {
+    const bool allow = names == &process.allow_groups;
+    const char* key = allow ? "process.allow_groups" : "process.deny_groups";
+    for (const std::string& name : *names) {
+      const SyscallGroup* group = FindSyscallGroup(name);
+      if (group == nullptr) {
+        return absl::InvalidArgumentError(
+            absl::StrCat("policy: ", key, ": no syscall group \"", name, "\""));
+      }
+      if (!allow) continue;
+      if (group->wall[0] != '\0') {
+        return absl::InvalidArgumentError(
+            absl::StrCat("policy: ", key, ": \"", name, "\" cannot be allowed: ", group->reason,
+                         ", and the wall of ", group->wall, " would fall"));
+      }
+      if (landlock_abi < 1 && name == "debug") {
+        return absl::FailedPreconditionError(absl::StrCat(
+            "policy: ", key, ": \"debug\" is safe only under Landlock, which this kernel lacks"));
+      }
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<GlobSet> CompileGlobs(const Mount& mount, const char* key,
+                                     const std::vector<std::string>& globs) {
+  absl::StatusOr<GlobSet> compiled = GlobSet::Compile(globs);
+  if (compiled.ok()) return compiled;
+  return absl::InvalidArgumentError(
+      absl::StrCat(LocationText(mount.where), ": mount.", key, ": ", compiled.status().message()));
+}
+
+absl::StatusOr<std::vector<CompiledMount>> CompileMounts(const std::vector<Mount>& mounts) {
+  std::vector<CompiledMount> result;
+  for (const Mount& mount : mounts) {
+    absl::StatusOr<GlobSet> deny = CompileGlobs(mount, "deny", mount.deny);
+    if (!deny.ok()) return deny.status();
+    absl::StatusOr<GlobSet> read_only = CompileGlobs(mount, "read_only", mount.read_only);
+    if (!read_only.ok()) return read_only.status();
+    result.push_back({mount, *std::move(deny), *std::move(read_only)});
+  }
+  std::stable_sort(result.begin(), result.end(),
+                   [](const CompiledMount& a, const CompiledMount& b) {
+                     return a.mount.guest.size() > b.mount.guest.size();
+                   });
+  return result;
+}
+
+absl::StatusOr<std::vector<Mount>> ResolveMounts(const SessionPolicy& policy,
+                                                 const PolicyVariables& variables) {
+  std::vector<Mount> mounts;
+  for (const Mount& mount : policy.mounts) {
+    absl::StatusOr<Mount> resolved = ResolveMount(mount, variables);
+    if (!resolved.ok()) return resolved.status();
+    mounts.push_back(*std::move(resolved));
+  }
+  if (absl::Status status = CheckMountsDoNotOverlap(mounts); !status.ok()) return status;
+  return mounts;
+}
+
+// Why reads have to be mediated, as the policy stands; "" when they may be native.
+std::string ReasonToMediateReads(const std::vector<Mount>& mounts) {
+  if (mounts.size() > 1) {
+    return absl::StrCat(mounts.size(),
+                        " mounts are islands: a link in one must not lead a read into another");
+  }
+  for (const Mount& mount : mounts) {
+    if (!mount.deny.empty()) {
+      return absl::StrCat("mount ", mount.host, " has deny rules, which Landlock cannot express");
+    }
+    if (mount.symlinks == SymlinkRule::kNone) {
+      return absl::StrCat("mount ", mount.host, " has symlinks = \"none\"");
+    }
+    if (mount.hardlinks == HardlinkRule::kSingle) {
+      return absl::StrCat("mount ", mount.host, " has hardlinks = \"single\"");
+    }
+  }
+  return "";
+}
+
+absl::Status DecideReads(CompiledPolicy* compiled) {
+  const std::string reason = ReasonToMediateReads(compiled->policy.mounts);
+  switch (compiled->policy.scope) {
+    case MediationScope::kAll:
+      compiled->reads_mediated = true;
+      compiled->reads_reason = "mediation.scope = \"all\"";
+      return absl::OkStatus();
+    case MediationScope::kWrites:
+      if (!reason.empty()) {
+        return absl::InvalidArgumentError(
+            absl::StrCat("policy: mediation.scope: \"writes\" is not enough: ", reason));
+      }
+      break;
+    case MediationScope::kAuto:
+      break;
+  }
+  compiled->reads_mediated = !reason.empty();
+  compiled->reads_reason =
+      reason.empty() ? "every grant is equally public to the session: Landlock decides" : reason;
+  return absl::OkStatus();
+}
+
+// The directory the policy names; else the caller's own when a mount covers it; else the first
+// mount; else "/".
+absl::StatusOr<std::string> ChooseWorkingDirectory(const SessionPolicy& policy,
+                                                   const PolicyVariables& variables) {
+  if (policy.process.working_directory.has_value()) {
+    const std::string key = "policy: process.working_directory: ";
+    absl::StatusOr<std::string> path =
+        ExpandVariables(*policy.process.working_directory, variables);
+    if (!path.ok()) {
+      return absl::InvalidArgumentError(absl::StrCat(key, path.status().message()));
+    }
+    if (path->empty() || (*path)[0] != '/' || path->find('\0') != std::string::npos) {
+      return absl::InvalidArgumentError(absl::StrCat(key, *path, ": not an absolute path"));
+    }
+    struct stat status;
+    if (stat(path->c_str(), &status) != 0) {
+      return absl::NotFoundError(absl::StrCat(key, *path, ": ", strerrordesc_np(errno)));
+    }
+    if (!S_ISDIR(status.st_mode)) {
+      return absl::InvalidArgumentError(absl::StrCat(key, *path, ": not a directory"));
+    }
+    return *path;
+  }
+  char buffer[PATH_MAX];
+  if (getcwd(buffer, sizeof buffer) != nullptr) {
+    const std::string here = buffer;
+    for (const Mount& mount : policy.mounts) {
+      if (IsAtOrBelow(here, mount.host)) return here;
+    }
+  }
+  return policy.mounts.empty() ? "/" : policy.mounts.front().host;
+}
+
+// The lists again, as what was found: a resolved policy names no path that is not there.
+FilesystemPolicy CanonicalFilesystem(const std::vector<SystemGrant>& grants) {
+  FilesystemPolicy filesystem;
+  for (const SystemGrant& grant : grants) {
+    if (grant.device) filesystem.devices.push_back(grant.path);
+    if (grant.exec) filesystem.exec.push_back(grant.path);
+    if (!grant.device && !grant.exec) filesystem.read.push_back(grant.path);
+  }
+  return filesystem;
+}
+
+absl::Status ResolveGrants(const PolicyVariables& variables, CompiledPolicy* compiled) {
+  absl::StatusOr<std::vector<Mount>> mounts = ResolveMounts(compiled->policy, variables);
+  if (!mounts.ok()) return mounts.status();
+  compiled->policy.mounts = *std::move(mounts);
+  absl::StatusOr<std::vector<CompiledMount>> compiled_mounts =
+      CompileMounts(compiled->policy.mounts);
+  if (!compiled_mounts.ok()) return compiled_mounts.status();
+  compiled->mounts = *std::move(compiled_mounts);
+  absl::StatusOr<std::vector<SystemGrant>> system =
+      ResolveSystemGrants(compiled->policy.filesystem);
+  if (!system.ok()) return system.status();
+  compiled->system = *std::move(system);
+  compiled->policy.filesystem = CanonicalFilesystem(compiled->system);
+  absl::StatusOr<std::string> directory = ChooseWorkingDirectory(compiled->policy, variables);
+  if (!directory.ok()) return directory.status();
+  compiled->working_directory = *std::move(directory);
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::StatusOr<CompiledPolicy> CompilePolicy(const SessionPolicy& policy,
+                                             const PolicyVariables& variables,
+                                             const KernelFeatures& features,
+                                             const std::vector<MediatedCall>& mediated_calls) {
+  CompiledPolicy compiled;
+  compiled.policy = policy;
+  compiled.policy.extends.clear();
+  absl::Status status = CheckGroups(policy.process, features.landlock_abi);
+  if (status.ok()) status = CheckMediationIsPossible(features);
+  if (status.ok()) {
+    status = CheckLandlock(policy.kernel, features.landlock_abi, &compiled.missing_walls);
+  }
+  if (status.ok()) status = ResolveGrants(variables, &compiled);
+  if (status.ok()) status = DecideReads(&compiled);
+  if (!status.ok()) return status;
+  compiled.broker_domain = PlanBrokerDomain(compiled, features.landlock_abi);
+  compiled.session_domain = PlanSessionDomain(compiled, features.landlock_abi);
+  compiled.filter = PlanFilter(compiled, mediated_calls);
+  return compiled;
+}
+
+}  // namespace sessionctl

@@ -1,0 +1,156 @@
+// The text of `policy explain`.
+#include <algorithm>
+#include <cstring>
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "policy/policy_compiler.h"
+#include "policy/syscall_groups.h"
+#include "policy/wall_plans.h"
+#include "sandbox/landlock.h"
+
+namespace sessionctl {
+namespace {
+
+std::string Quoted(const std::vector<std::string>& values) {
+  return absl::StrJoin(values, ", ", [](std::string* out, const std::string& value) {
+    absl::StrAppend(out, "\"", value, "\"");
+  });
+}
+
+void AppendMount(const CompiledMount& compiled, std::string* text) {
+  const Mount& mount = compiled.mount;
+  absl::StrAppend(text, "  ", mount.mode == MountMode::kReadWrite ? "rw" : "ro",
+                  mount.exec ? " exec " : "      ", mount.host);
+  if (mount.alias != mount.host) absl::StrAppend(text, " (also as ", mount.alias, ")");
+  absl::StrAppend(text, "\n");
+  if (!mount.deny.empty()) absl::StrAppend(text, "      deny ", Quoted(mount.deny), "\n");
+  if (!mount.read_only.empty()) {
+    absl::StrAppend(text, "      read_only ", Quoted(mount.read_only), "\n");
+  }
+  absl::StrAppend(
+      text, "      symbolic links: ",
+      mount.symlinks == SymlinkRule::kBeneath ? "followed inside the mount" : "refused",
+      "; files with two names: ", mount.hardlinks == HardlinkRule::kAny ? "allowed" : "refused",
+      "; other file systems inside: ", mount.cross_device ? "entered" : "refused", "\n");
+}
+
+void AppendSystemGrants(const CompiledPolicy& compiled, std::string* text) {
+  std::vector<SystemGrant> grants = compiled.system;
+  std::sort(grants.begin(), grants.end(),
+            [](const SystemGrant& a, const SystemGrant& b) { return a.path < b.path; });
+  for (const SystemGrant& grant : grants) {
+    const char* kind = grant.device ? "dev" : grant.exec ? "exec" : "read";
+    absl::StrAppend(text, "  ", kind, std::string(5 - strlen(kind), ' '), grant.path, "\n");
+  }
+}
+
+void AppendGrants(const CompiledPolicy& compiled, std::string* text) {
+  absl::StrAppend(text, "Grants\n");
+  for (const CompiledMount& mount : compiled.mounts) AppendMount(mount, text);
+  AppendSystemGrants(compiled, text);
+  absl::StrAppend(text, "  everything else: none\nWorking directory: ", compiled.working_directory,
+                  "\nReads: ", compiled.reads_mediated ? "mediated" : "native", ", because ",
+                  compiled.reads_reason, "\n");
+}
+
+// What a reader would not guess from the grants.
+void AppendNotes(const CompiledPolicy& compiled, std::string* text) {
+  for (const std::string& wall : compiled.missing_walls) {
+    absl::StrAppend(text, "Missing: ", wall, "\n");
+  }
+  bool exec_and_deny = false;
+  for (const CompiledMount& mount : compiled.mounts) {
+    exec_and_deny = exec_and_deny || (mount.mount.exec && !mount.mount.deny.empty());
+  }
+  if (exec_and_deny) {
+    absl::StrAppend(text,
+                    "Note: Landlock cannot subtract. In a mount with exec, a deny rule hides a "
+                    "file's content from\n      open, but does not stop its execution.\n");
+  }
+  if (compiled.mounts.size() > 1) {
+    absl::StrAppend(text,
+                    "Note: Landlock cannot subtract. Where a mount lies in another, the broker's "
+                    "own domain has the\n      wider rights of the two; mediation keeps them "
+                    "apart.\n");
+  }
+}
+
+void AppendCallLine(const std::string& name, const std::string& how, const std::string& why,
+                    std::string* text) {
+  const size_t padding = name.size() < 24 ? 24 - name.size() : 1;
+  absl::StrAppend(text, "  ", name, std::string(padding, ' '), how, "  ", why, "\n");
+}
+
+std::string MediatedReason(const MediatedCall& call, bool reads_mediated) {
+  if (call.when == MediatedCall::When::kAlways) {
+    return std::string(call.name) == "openat2" ? "keeps its flags in memory"
+                                               : "creates, changes or removes a name or metadata";
+  }
+  return reads_mediated ? "all but O_PATH, which opens no content"
+                        : "all that may write or create; O_RDONLY and O_PATH are native";
+}
+
+std::string DeniedReason(const SyscallGroup& group, const DeniedCall& call) {
+  const char* error = strerrorname_np(call.error);
+  std::string reason =
+      absl::StrCat(error != nullptr ? error : "?", ", group ", group.name, ": ", group.reason);
+  if (call.use[0] != '\0') absl::StrAppend(&reason, " (only ", call.use, ")");
+  return reason;
+}
+
+void AppendCalls(const CompiledPolicy& compiled, const std::vector<MediatedCall>& mediated_calls,
+                 std::string* text) {
+  absl::StrAppend(text, "Calls\n");
+  std::set<std::string> seen;
+  for (const MediatedCall& call : mediated_calls) {
+    seen.insert(call.name);
+    AppendCallLine(call.name, "mediated", MediatedReason(call, compiled.reads_mediated), text);
+  }
+  for (const SyscallGroup* group : DeniedGroups(compiled.policy.process)) {
+    for (const DeniedCall& call : group->calls) {
+      if (call.error == 0 || SyscallNumber(call.name) < 0 || seen.contains(call.name)) continue;
+      AppendCallLine(call.name, "denied  ", DeniedReason(*group, call), text);
+    }
+  }
+  for (const NativeCall& call : NativePathCalls()) {
+    if (SyscallNumber(call.name) < 0 || seen.contains(call.name)) continue;
+    AppendCallLine(call.name, "native  ", call.reason, text);
+  }
+  absl::StrAppend(text, "  Every other call with a name takes no path and is native.\n");
+}
+
+void AppendDomain(const char* title, const LandlockPlan& plan, std::string* text) {
+  absl::StrAppend(text, title, "\n  handles ",
+                  plan.handled_fs == 0 ? "nothing" : LandlockAccessNames(plan.handled_fs), "\n");
+  if (plan.scoped != 0) {
+    absl::StrAppend(text, "  scoped: signals and abstract UNIX sockets stay inside\n");
+  }
+  for (const LandlockGrant& grant : plan.grants) {
+    absl::StrAppend(text, "  ", grant.path, "  [", grant.reason, "]\n      ",
+                    LandlockAccessNames(grant.access), "\n");
+  }
+}
+
+}  // namespace
+
+std::string ExplainPolicy(const CompiledPolicy& compiled,
+                          const std::vector<MediatedCall>& mediated_calls) {
+  std::string text;
+  AppendGrants(compiled, &text);
+  AppendNotes(compiled, &text);
+  absl::StrAppend(&text, "\n");
+  AppendCalls(compiled, mediated_calls, &text);
+  absl::StrAppend(&text, "\n");
+  AppendDomain("Landlock, outer domain (broker)", compiled.broker_domain, &text);
+  absl::StrAppend(&text, "\n");
+  AppendDomain("Landlock, inner domain (session)", compiled.session_domain, &text);
+  absl::StrAppend(&text, "\nFilter\n", FilterPseudoCode(compiled.filter));
+  return text;
+}
+
+}  // namespace sessionctl

@@ -1,0 +1,159 @@
+#include "policy/wall_plans.h"
+
+#include <fcntl.h>
+
+#include <algorithm>
+#include <map>
+#include <string>
+#include <utility>
+
+#include "sandbox/landlock_uapi.h"
+
+namespace sessionctl {
+namespace {
+
+constexpr uint64_t kRead = landlock::kFsReadFile | landlock::kFsReadDir;
+// The kernel opens what it executes for reading too (fs/exec.c, do_open_execat).
+constexpr uint64_t kExecuteNatively = landlock::kFsReadFile | landlock::kFsExecute;
+// No device is made in a mount, and the broker opens none there.
+constexpr uint64_t kNeverInMounts =
+    landlock::kFsMakeChar | landlock::kFsMakeBlock | landlock::kFsIoctlDev;
+
+// O_TMPFILE without its O_DIRECTORY bit (asm-generic/fcntl.h, __O_TMPFILE).
+constexpr uint64_t kTmpfileBit = 020000000;
+
+uint64_t BrokerMountAccess(const Mount& mount, int landlock_abi) {
+  uint64_t access = mount.mode == MountMode::kReadWrite
+                        ? landlock::FsAccessOfAbi(landlock_abi) & ~kNeverInMounts
+                        : kRead | landlock::kFsExecute;
+  if (!mount.exec) access &= ~landlock::kFsExecute;
+  return access;
+}
+
+std::string MountReason(const Mount& mount) {
+  return std::string(mount.mode == MountMode::kReadWrite ? "mount rw" : "mount ro") +
+         (mount.exec ? " exec" : "");
+}
+
+const char* SystemReason(const SystemGrant& grant) {
+  if (grant.device) return "filesystem.devices";
+  return grant.exec ? "filesystem.exec" : "filesystem.read";
+}
+
+uint64_t BrokerSystemAccess(const SystemGrant& grant) {
+  if (grant.device) {
+    return landlock::kFsReadFile | landlock::kFsWriteFile | landlock::kFsIoctlDev;
+  }
+  return grant.exec ? kRead | landlock::kFsExecute : kRead;
+}
+
+// A device's ioctl goes through the descriptor, whose rights are its opener's: who may open
+// /dev/tty natively must be able to ask for its size.
+uint64_t SessionSystemAccess(const SystemGrant& grant, bool reads_native) {
+  if (grant.device) {
+    return reads_native ? landlock::kFsReadFile | landlock::kFsIoctlDev : 0;
+  }
+  return (reads_native ? kRead : 0) | (grant.exec ? kExecuteNatively : 0);
+}
+
+void AddGrant(std::string path, uint64_t access, std::string reason, LandlockPlan* plan) {
+  access &= plan->handled_fs;
+  if (access != 0) plan->grants.push_back({std::move(path), access, std::move(reason)});
+}
+
+// What of open and openat the kernel may do alone. Flags are an int: only its low bits are looked
+// at (trap 22). With O_PATH the kernel ignores every other flag but O_DIRECTORY and O_NOFOLLOW
+// (fs/open.c, build_open_flags).
+std::vector<FilterCase> OpenCases(unsigned flags_arg, bool reads_mediated) {
+  std::vector<FilterCase> cases = {{{{flags_arg, O_PATH, O_PATH}}, FilterAction::kAllow}};
+  if (reads_mediated) return cases;
+  for (const uint64_t bit :
+       {uint64_t{O_WRONLY}, uint64_t{O_RDWR}, uint64_t{O_CREAT}, uint64_t{O_TRUNC}, kTmpfileBit}) {
+    cases.push_back({{{flags_arg, bit, bit}}, FilterAction::kNotify});
+  }
+  return cases;
+}
+
+std::vector<FilterRule> MediatedRules(const MediatedCall& call, bool reads_mediated) {
+  if (call.when == MediatedCall::When::kAlways) return {{call.nr, FilterAction::kNotify}};
+  return DisjointRules(call.nr, OpenCases(static_cast<unsigned>(call.flags_arg), reads_mediated),
+                       reads_mediated ? FilterAction::kNotify : FilterAction::kAllow);
+}
+
+std::map<int, std::vector<FilterCase>> DeniedCases(const ProcessPolicy& process) {
+  std::map<int, std::vector<FilterCase>> cases;
+  for (const SyscallGroup* group : DeniedGroups(process)) {
+    for (const DeniedCall& call : group->calls) {
+      const FilterAction action = call.error == 0 ? FilterAction::kAllow : FilterAction::kErrno;
+      cases[SyscallNumber(call.name)].push_back({call.conditions, action, call.error});
+    }
+  }
+  cases.erase(-1);
+  return cases;
+}
+
+}  // namespace
+
+LandlockPlan PlanBrokerDomain(const CompiledPolicy& compiled, int landlock_abi) {
+  LandlockPlan plan;
+  plan.handled_fs = landlock::FsAccessOfAbi(landlock_abi);
+  for (const CompiledMount& mount : compiled.mounts) {
+    AddGrant(mount.mount.host, BrokerMountAccess(mount.mount, landlock_abi),
+             MountReason(mount.mount), &plan);
+  }
+  for (const SystemGrant& grant : compiled.system) {
+    AddGrant(grant.path, BrokerSystemAccess(grant), SystemReason(grant), &plan);
+  }
+  AddGrant("/proc", kRead, "broker: its caller's umask and descriptors", &plan);
+  return plan;
+}
+
+LandlockPlan PlanSessionDomain(const CompiledPolicy& compiled, int landlock_abi) {
+  LandlockPlan plan;
+  plan.handled_fs = landlock::FsAccessOfAbi(landlock_abi);
+  plan.scoped = landlock::ScopesOfAbi(landlock_abi);
+  const bool reads_native = !compiled.reads_mediated;
+  for (const CompiledMount& mount : compiled.mounts) {
+    AddGrant(mount.mount.host,
+             (reads_native ? kRead : 0) | (mount.mount.exec ? kExecuteNatively : 0),
+             MountReason(mount.mount), &plan);
+  }
+  for (const SystemGrant& grant : compiled.system) {
+    AddGrant(grant.path, SessionSystemAccess(grant, reads_native), SystemReason(grant), &plan);
+  }
+  return plan;
+}
+
+std::vector<const SyscallGroup*> DeniedGroups(const ProcessPolicy& process) {
+  const auto lists = [](const std::vector<std::string>& names, const char* name) {
+    return std::find(names.begin(), names.end(), name) != names.end();
+  };
+  std::vector<const SyscallGroup*> denied;
+  for (const SyscallGroup& group : SyscallGroups()) {
+    const bool by_default = group.denied_by_default && !lists(process.allow_groups, group.name);
+    if (by_default || lists(process.deny_groups, group.name)) denied.push_back(&group);
+  }
+  return denied;
+}
+
+FilterPlan PlanFilter(const CompiledPolicy& compiled,
+                      const std::vector<MediatedCall>& mediated_calls) {
+  std::map<int, std::vector<FilterRule>> rules;
+  for (const MediatedCall& call : mediated_calls) {
+    if (call.nr >= 0) rules[call.nr] = MediatedRules(call, compiled.reads_mediated);
+  }
+  for (const auto& [nr, cases] : DeniedCases(compiled.policy.process)) {
+    rules.try_emplace(nr, DisjointRules(nr, cases, FilterAction::kAllow));
+  }
+  for (int nr = 0; nr <= kLastReviewedSyscall; ++nr) {
+    if (SyscallName(nr).empty()) continue;
+    rules.try_emplace(nr, std::vector<FilterRule>{{nr, FilterAction::kAllow}});
+  }
+  FilterPlan plan;
+  for (auto& [nr, of_call] : rules) {
+    std::move(of_call.begin(), of_call.end(), std::back_inserter(plan.rules));
+  }
+  return plan;
+}
+
+}  // namespace sessionctl

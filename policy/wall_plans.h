@@ -1,0 +1,30 @@
+// The walls of a resolved policy as plans: two Landlock rulesets and one seccomp filter. Pure
+// functions of their arguments. Used by the policy compiler, which fills in everything else of
+// CompiledPolicy first.
+#ifndef POLICY_WALL_PLANS_H_
+#define POLICY_WALL_PLANS_H_
+
+#include <vector>
+
+#include "policy/policy_compiler.h"
+#include "policy/syscall_groups.h"
+
+namespace sessionctl {
+
+// The outer domain, the broker's: every grant of the policy with the rights to carry it out.
+LandlockPlan PlanBrokerDomain(const CompiledPolicy& compiled, int landlock_abi);
+
+// The inner domain, the session's own: what stays native, and no right to write anywhere.
+LandlockPlan PlanSessionDomain(const CompiledPolicy& compiled, int landlock_abi);
+
+// The groups in force: those denied by default, without the allowed ones, with the denied ones.
+// Denies win.
+std::vector<const SyscallGroup*> DeniedGroups(const ProcessPolicy& process);
+
+// The rules of every syscall with a name: mediated, denied or allowed, in this order of precedence.
+FilterPlan PlanFilter(const CompiledPolicy& compiled,
+                      const std::vector<MediatedCall>& mediated_calls);
+
+}  // namespace sessionctl
+
+#endif  // POLICY_WALL_PLANS_H_
