@@ -23,10 +23,13 @@ absl::StatusOr<SessionPolicy> LoadPolicyFile(const std::string& path);
 absl::StatusOr<SessionPolicy> LoadProfile(const std::string& name);
 std::vector<std::string> ProfileNames();
 
-// `base` extended by `top`, by the rules above.
+// `base` extended by `top`, by the rules above. Plain values do not say what was written, so here a
+// scalar of `top` that has its default value leaves the base's.
 SessionPolicy MergePolicies(const SessionPolicy& base, const SessionPolicy& top);
 
-// `policy` written out as TOML that ParsePolicy reads back to the same values ("resolved policy").
+// `policy` written out as TOML that ParsePolicy reads back to the same values ("resolved policy"),
+// except for `extends`, which has been resolved, and for each mount's alias and location. Bytes
+// that are not UTF-8, which TOML cannot say, become U+FFFD.
 std::string PolicyToToml(const SessionPolicy& policy);
 
 // The JSON Schema (draft 2020-12) of the policy file.

@@ -1,0 +1,303 @@
+#include "policy/policy_keys.h"
+
+#include <utility>
+
+#include "policy/glob_set.h"
+#include "policy/syscall_groups.h"
+
+namespace sessionctl {
+namespace {
+
+using Strings = std::vector<std::string>;
+
+// The factories below take `field`, a function from T& to a reference to the member.
+template <typename T, typename Field>
+PolicyKey<T> StringKey(std::string section, std::string name, std::string description,
+                       Field field) {
+  return {
+      std::move(section),
+      std::move(name),
+      KeyType::kString,
+      std::move(description),
+      [field](T* target, const KeyValue& value) { field(*target) = std::get<std::string>(value); },
+      [field](const T& source) -> KeyValue { return field(const_cast<T&>(source)); }};
+}
+
+template <typename T, typename Field>
+PolicyKey<T> StringListKey(std::string section, std::string name, std::string description,
+                           Field field) {
+  return {std::move(section),
+          std::move(name),
+          KeyType::kStringList,
+          std::move(description),
+          [field](T* target, const KeyValue& value) {
+            AppendMissing(std::get<Strings>(value), &field(*target));
+          },
+          [field](const T& source) -> KeyValue { return field(const_cast<T&>(source)); }};
+}
+
+template <typename T, typename Field>
+PolicyKey<T> BoolKey(std::string section, std::string name, std::string description, Field field) {
+  return {std::move(section),
+          std::move(name),
+          KeyType::kBool,
+          std::move(description),
+          [field](T* target, const KeyValue& value) { field(*target) = std::get<bool>(value); },
+          [field](const T& source) -> KeyValue { return field(const_cast<T&>(source)); }};
+}
+
+template <typename T, typename Field>
+PolicyKey<T> IntegerKey(std::string section, std::string name, std::string description,
+                        int64_t minimum, int64_t maximum, Field field) {
+  PolicyKey<T> key = {
+      std::move(section),
+      std::move(name),
+      KeyType::kInteger,
+      std::move(description),
+      [field](T* target, const KeyValue& value) {
+        field(*target) = static_cast<int>(std::get<int64_t>(value));
+      },
+      [field](const T& source) -> KeyValue { return int64_t{field(const_cast<T&>(source))}; }};
+  key.minimum = minimum;
+  key.maximum = maximum;
+  return key;
+}
+
+// `names` in the order of the enumerators.
+template <typename T, typename Field>
+PolicyKey<T> EnumKey(std::string section, std::string name, std::string description, Strings names,
+                     Field field) {
+  using Enum = std::remove_reference_t<decltype(field(std::declval<T&>()))>;
+  PolicyKey<T> key = {std::move(section),
+                      std::move(name),
+                      KeyType::kString,
+                      std::move(description),
+                      [field, names](T* target, const KeyValue& value) {
+                        for (size_t i = 0; i < names.size(); ++i) {
+                          if (names[i] == std::get<std::string>(value)) {
+                            field(*target) = static_cast<Enum>(i);
+                          }
+                        }
+                      },
+                      [field, names](const T& source) -> KeyValue {
+                        return names[static_cast<size_t>(field(const_cast<T&>(source)))];
+                      }};
+  key.choices = std::move(names);
+  return key;
+}
+
+template <typename T>
+PolicyKey<T> Checked(PolicyKey<T> key, std::function<std::string(const std::string&)> check) {
+  key.check = std::move(check);
+  return key;
+}
+
+std::string CheckNotEmpty(const std::string& value) { return value.empty() ? "is empty" : ""; }
+
+std::string CheckAbsolute(const std::string& value) {
+  return !value.empty() && value[0] == '/' ? "" : "is not an absolute path";
+}
+
+std::string CheckGlob(const std::string& value) {
+  const absl::StatusOr<GlobSet> compiled = GlobSet::Compile({value});
+  return compiled.ok() ? "" : std::string(compiled.status().message());
+}
+
+std::string CheckEnvironmentName(const std::string& value) {
+  if (value.empty()) return "is empty";
+  return value.find('=') == std::string::npos ? "" : "has an = in its name";
+}
+
+Strings GroupNames() {
+  Strings names;
+  for (const SyscallGroup& group : SyscallGroups()) names.emplace_back(group.name);
+  return names;
+}
+
+PolicyKey<SessionPolicy> GroupsKey(const char* name, const char* description,
+                                   Strings ProcessPolicy::*member) {
+  PolicyKey<SessionPolicy> key = StringListKey<SessionPolicy>(
+      "process", name, description,
+      [member](SessionPolicy& policy) -> Strings& { return policy.process.*member; });
+  key.choices = GroupNames();
+  return key;
+}
+
+PolicyKey<SessionPolicy> SystemPathsKey(const char* name, const char* description,
+                                        Strings FilesystemPolicy::*member) {
+  return Checked(StringListKey<SessionPolicy>("filesystem", name, description,
+                                              [member](SessionPolicy& policy) -> Strings& {
+                                                return policy.filesystem.*member;
+                                              }),
+                 CheckAbsolute);
+}
+
+PolicyKey<SessionPolicy> WorkingDirectoryKey() {
+  return {"process",
+          "working_directory",
+          KeyType::kString,
+          "Where the command starts. {session} and {user} expand.",
+          [](SessionPolicy* policy, const KeyValue& value) {
+            policy->process.working_directory = std::get<std::string>(value);
+          },
+          [](const SessionPolicy& policy) -> KeyValue {
+            return policy.process.working_directory.value_or("");
+          },
+          {},
+          0,
+          0,
+          false,
+          CheckAbsolute};
+}
+
+PolicyKey<SessionPolicy> KeepFdsKey() {
+  return {"process",
+          "keep_fds",
+          KeyType::kIntegerList,
+          "Descriptors beyond 0, 1 and 2 that the command inherits.",
+          [](SessionPolicy* policy, const KeyValue& value) {
+            std::vector<int> fds;
+            for (const int64_t fd : std::get<std::vector<int64_t>>(value)) {
+              fds.push_back(static_cast<int>(fd));
+            }
+            AppendMissing(fds, &policy->process.keep_fds);
+          },
+          [](const SessionPolicy& policy) -> KeyValue {
+            return std::vector<int64_t>(policy.process.keep_fds.begin(),
+                                        policy.process.keep_fds.end());
+          },
+          {},
+          3,
+          1048575};
+}
+
+PolicyKey<SessionPolicy> EnvironmentSetKey() {
+  return {"environment",
+          "set",
+          KeyType::kStringMap,
+          "Variables and their values; they win over pass.",
+          [](SessionPolicy* policy, const KeyValue& value) {
+            for (const auto& [name, text] : std::get<StringMap>(value)) {
+              policy->environment.set[name] = text;
+            }
+          },
+          [](const SessionPolicy& policy) -> KeyValue { return policy.environment.set; },
+          {},
+          0,
+          0,
+          false,
+          CheckEnvironmentName};
+}
+
+std::vector<PolicyKey<SessionPolicy>> TopLevelKeys() {
+  using P = SessionPolicy;
+  return {
+      IntegerKey<P>("", "version", "The version of this format: 1.", 1, 1,
+                    [](P& policy) -> int& { return policy.version; }),
+      Checked(StringKey<P>("", "name", "The name of the deployment, for people.",
+                           [](P& policy) -> std::string& { return policy.name; }),
+              CheckNotEmpty),
+      Checked(StringListKey<P>("", "extends",
+                               "Built-in profiles, or files relative to this one, to start from.",
+                               [](P& policy) -> Strings& { return policy.extends; }),
+              CheckNotEmpty),
+  };
+}
+
+std::vector<PolicyKey<SessionPolicy>> SectionKeys() {
+  using P = SessionPolicy;
+  return {
+      SystemPathsKey("read", "Paths outside every mount that may be read and listed.",
+                     &FilesystemPolicy::read),
+      SystemPathsKey("exec", "Paths outside every mount that may be read, listed and executed.",
+                     &FilesystemPolicy::exec),
+      SystemPathsKey("devices", "Character devices that may be read and written.",
+                     &FilesystemPolicy::devices),
+      EnumKey<P>("mediation", "scope",
+                 "Which opens the broker carries out: what the policy makes necessary, all that "
+                 "may write, or reads too.",
+                 {"auto", "writes", "all"},
+                 [](P& policy) -> MediationScope& { return policy.scope; }),
+      WorkingDirectoryKey(),
+      GroupsKey("allow_groups", "Syscall groups to allow although they are denied by default.",
+                &ProcessPolicy::allow_groups),
+      GroupsKey("deny_groups", "Syscall groups to deny; wins over allow_groups.",
+                &ProcessPolicy::deny_groups),
+      KeepFdsKey(),
+      Checked(StringListKey<P>("environment", "pass",
+                               "Variables taken from the caller; a trailing * is a prefix.",
+                               [](P& policy) -> Strings& { return policy.environment.pass; }),
+              CheckEnvironmentName),
+      EnvironmentSetKey(),
+      EnumKey<P>("audit", "level", "Which decisions are recorded.",
+                 {"off", "denials", "changes", "all"},
+                 [](P& policy) -> AuditLevel& { return policy.audit; }),
+      IntegerKey<P>("kernel", "min_landlock_abi", "Refuse to start below this Landlock ABI.", 0, 99,
+                    [](P& policy) -> int& { return policy.kernel.min_landlock_abi; }),
+      BoolKey<P>("kernel", "best_effort",
+                 "Start although the kernel lacks a wall, and record which.",
+                 [](P& policy) -> bool& { return policy.kernel.best_effort; }),
+  };
+}
+
+std::vector<PolicyKey<Mount>> MakeMountKeys() {
+  std::vector<PolicyKey<Mount>> keys = {
+      Checked(StringKey<Mount>("", "host", "The directory. {session} and {user} expand.",
+                               [](Mount& mount) -> std::string& { return mount.host; }),
+              CheckAbsolute),
+      Checked(StringKey<Mount>("", "guest", "Where the session sees it: for now the host path.",
+                               [](Mount& mount) -> std::string& { return mount.guest; }),
+              CheckAbsolute),
+      EnumKey<Mount>("", "mode", "Whether the session may write.", {"ro", "rw"},
+                     [](Mount& mount) -> MountMode& { return mount.mode; }),
+      BoolKey<Mount>("", "exec", "Whether programs in it may be executed.",
+                     [](Mount& mount) -> bool& { return mount.exec; }),
+      BoolKey<Mount>("", "create", "Make the directory (mode 0700) when it is missing.",
+                     [](Mount& mount) -> bool& { return mount.create; }),
+      Checked(StringListKey<Mount>("", "deny", "Globs that the session may not touch at all.",
+                                   [](Mount& mount) -> Strings& { return mount.deny; }),
+              CheckGlob),
+      Checked(StringListKey<Mount>("", "read_only", "Globs that the session may only read.",
+                                   [](Mount& mount) -> Strings& { return mount.read_only; }),
+              CheckGlob),
+      EnumKey<Mount>("", "symlinks", "Follow links that stay inside, or none.", {"beneath", "none"},
+                     [](Mount& mount) -> SymlinkRule& { return mount.symlinks; }),
+      EnumKey<Mount>("", "hardlinks", "Whether a file with two names may be used.",
+                     {"any", "single"},
+                     [](Mount& mount) -> HardlinkRule& { return mount.hardlinks; }),
+      BoolKey<Mount>("", "cross_device",
+                     "Whether a path may cross onto another file system inside the mount.",
+                     [](Mount& mount) -> bool& { return mount.cross_device; }),
+  };
+  keys.front().required = true;
+  return keys;
+}
+
+}  // namespace
+
+const std::vector<PolicyKey<SessionPolicy>>& PolicyKeys() {
+  static const auto* const keys = [] {
+    auto* all = new std::vector<PolicyKey<SessionPolicy>>(TopLevelKeys());
+    for (PolicyKey<SessionPolicy>& key : SectionKeys()) all->push_back(std::move(key));
+    return all;
+  }();
+  return *keys;
+}
+
+const std::vector<PolicyKey<Mount>>& MountKeys() {
+  static const auto* const keys = new std::vector<PolicyKey<Mount>>(MakeMountKeys());
+  return *keys;
+}
+
+const std::vector<std::string>& PolicySections() {
+  static const auto* const sections = [] {
+    auto* names = new std::vector<std::string>();
+    for (const PolicyKey<SessionPolicy>& key : PolicyKeys()) {
+      AppendMissing<std::string>({key.section}, names);
+    }
+    return names;
+  }();
+  return *sections;
+}
+
+}  // namespace sessionctl
