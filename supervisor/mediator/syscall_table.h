@@ -1,16 +1,74 @@
-// The table: one row a mediated system call. Filter, decoder, audit names, the documentation table and the hostile-pointer test
-// all derive from it.
+// The table: one row a mediated system call. The filter, the decoder, the audit's names, the documentation's
+// table and the hostile-pointer test all derive from it.
 #ifndef SUPERVISOR_MEDIATOR_SYSCALL_TABLE_H_
 #define SUPERVISOR_MEDIATOR_SYSCALL_TABLE_H_
 
+#include <array>
+#include <cstdint>
+#include <string>
 #include <vector>
 
 #include "policy/mediated_call.h"
+#include "supervisor/mediator/reply.h"
+#include "supervisor/mediator/syscall_request.h"
 
 namespace sessionctl {
 
+class CallContext;
+
+enum class ArgRole : uint8_t {
+  kNone,
+  kDirFd,         // the base of the next path
+  kPath,          // a path; NULL is EFAULT
+  kOptionalPath,  // a path; NULL means the descriptor before it
+  kFd,
+  kOpenFlags,
+  kOpenHow,  // struct open_how in memory, its size in the next register
+  kMode,
+  kDev,
+  kAtFlags,
+  kRenameFlags,
+  kTarget,  // the text of a new symbolic link
+  kUid,
+  kGid,
+  kTimespecs,  // struct timespec[2] or NULL
+  kTimevals,   // struct timeval[2] or NULL
+  kUtimbuf,    // struct utimbuf or NULL
+  kLength,
+  kXattrName,
+  kXattrValue,  // the value, its size in the next register
+  kXattrFlags,
+  kXattrArgs,  // struct xattr_args in memory, its size in the next register
+  kFileAttr,   // struct file_attr in memory, its size in the next register
+};
+
+// One argument: a role, and the register it is in or (reg < 0) the constant that this spelling implies.
+struct ArgSpec {
+  ArgRole role = ArgRole::kNone;
+  int8_t reg = -1;
+  uint64_t constant = 0;
+};
+
+using SyscallHandler = Reply (*)(CallContext& context, const SyscallRequest& request);
+
+struct SyscallRow {
+  int nr;
+  const char* name;
+  std::array<ArgSpec, 6> args;
+  SyscallHandler handler;
+  MediatedCall::When when = MediatedCall::When::kAlways;
+};
+
+const std::vector<SyscallRow>& SyscallTable();
+
+// The row of a number, or nullptr.
+const SyscallRow* FindSyscallRow(int nr);
+
 // The table's rows as the policy compiler takes them.
 std::vector<MediatedCall> MediatedCalls();
+
+// "dirfd 0, path 1, open flags 2, mode 3": for the generated documentation.
+std::string DescribeArguments(const SyscallRow& row);
 
 }  // namespace sessionctl
 

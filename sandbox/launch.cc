@@ -1,0 +1,147 @@
+#include "sandbox/launch.h"
+
+#include <fcntl.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <climits>
+#include <utility>
+
+#include "sandbox/base/fd_channel.h"
+#include "sandbox/base/raw_log.h"
+#include "sandbox/seccomp_filter.h"
+
+namespace sessionctl {
+namespace {
+
+constexpr int kNrCloseRange = 436;
+constexpr int kLastSignal = 64;
+
+std::vector<char*> Pointers(std::vector<std::string>& strings) {
+  std::vector<char*> pointers;
+  pointers.reserve(strings.size() + 1);
+  for (std::string& text : strings) pointers.push_back(text.data());
+  pointers.push_back(nullptr);
+  return pointers;
+}
+
+// The command starts with every signal at its default, except those that were ignored by whoever called us (nohup).
+void ResetSignals(const sigset_t& mask) {
+  for (int signal = 1; signal <= kLastSignal; ++signal) {
+    struct sigaction action;
+    if (sigaction(signal, nullptr, &action) != 0 || action.sa_handler == SIG_IGN) continue;
+    action = {};
+    action.sa_handler = SIG_DFL;
+    sigaction(signal, &action, nullptr);
+  }
+  sigprocmask(SIG_SETMASK, &mask, nullptr);
+}
+
+}  // namespace
+
+const char* LaunchStageName(LaunchFailure::Stage stage) {
+  switch (stage) {
+    case LaunchFailure::Stage::kNone: return "none";
+    case LaunchFailure::Stage::kDescriptors: return "arranging descriptors";
+    case LaunchFailure::Stage::kWorkingDirectory: return "entering the working directory";
+    case LaunchFailure::Stage::kLandlock: return "entering the Landlock domain";
+    case LaunchFailure::Stage::kFilter: return "installing the seccomp filter";
+    case LaunchFailure::Stage::kBroker: return "handing the listener to the broker";
+    case LaunchFailure::Stage::kExec: return "executing the command";
+  }
+  return "unknown";
+}
+
+void CloseAllBut(const std::vector<int>& keep) {
+  unsigned next = 3;
+  for (int fd : keep) {
+    if (fd < static_cast<int>(next)) continue;
+    if (fd > static_cast<int>(next)) syscall(kNrCloseRange, next, fd - 1, 0);
+    next = static_cast<unsigned>(fd) + 1;
+  }
+  syscall(kNrCloseRange, next, ~0U, 0);
+}
+
+LaunchPlan::LaunchPlan(std::vector<std::string> program_paths, std::vector<std::string> argv,
+                       std::vector<std::string> environment)
+    : program_paths_(std::move(program_paths)),
+      argv_(std::move(argv)),
+      environment_(std::move(environment)),
+      argv_pointers_(Pointers(argv_)),
+      environment_pointers_(Pointers(environment_)) {
+  // {"/bin/sh", PATH, argv[1], …}: the second is filled in when it is known.
+  shell_argv_pointers_ = argv_pointers_;
+  shell_argv_pointers_.insert(shell_argv_pointers_.begin(), const_cast<char*>("/bin/sh"));
+}
+
+void LaunchPlan::Fail(LaunchFailure::Stage stage, int error) const {
+  LaunchFailure failure = {stage, error};
+  if (write(status, &failure, sizeof(failure)) < 0) RawLog(LaunchStageName(stage), error);
+  _exit(125);
+}
+
+// Puts the three standard descriptors in place and makes the kept ones inheritable. The two that lead to the broker stay
+// close-on-exec wherever they are.
+bool LaunchPlan::ArrangeDescriptors() const {
+  int held[3];
+  for (int i = 0; i < 3; ++i) {
+    held[i] = fcntl(stdio[i], F_DUPFD_CLOEXEC, 3);
+    if (held[i] < 0) return false;
+  }
+  for (int i = 0; i < 3; ++i) {
+    if (dup2(held[i], i) < 0) return false;
+  }
+  for (int fd : keep_fds) {
+    int flags = fcntl(fd, F_GETFD);
+    if (flags < 0 || fcntl(fd, F_SETFD, flags & ~FD_CLOEXEC) < 0) return false;
+  }
+  return true;
+}
+
+void LaunchPlan::RunChild() const {
+  prctl(PR_SET_PDEATHSIG, SIGKILL);
+  if (own_terminal_session) setsid();
+  ResetSignals(signal_mask);
+  if (!ArrangeDescriptors()) Fail(LaunchFailure::Stage::kDescriptors, errno);
+  if (chdir(working_directory.c_str()) != 0) Fail(LaunchFailure::Stage::kWorkingDirectory, errno);
+  if (ruleset != nullptr) {
+    SysStatus restricted = ruleset->RestrictSelf();
+    if (!restricted.ok()) Fail(LaunchFailure::Stage::kLandlock, restricted.error());
+  }
+  SysResult<OwnedFd> listener = InstallFilterWithListener(*filter);
+  if (!listener.ok()) Fail(LaunchFailure::Stage::kFilter, listener.error());
+  SysStatus sent = SendDescriptor(channel, listener->get());
+  if (!sent.ok()) Fail(LaunchFailure::Stage::kBroker, sent.error());
+  listener->Reset();
+  char go;
+  ssize_t received;
+  do {
+    received = read(channel, &go, 1);
+  } while (received < 0 && errno == EINTR);
+  if (received != 1) Fail(LaunchFailure::Stage::kBroker, EPIPE);
+  Execute();
+}
+
+// Like execvp: the first that can be executed; EACCES is remembered, a script without "#!" goes to the shell.
+void LaunchPlan::Execute() const {
+  // Whatever else is open must not get in: only what was kept on purpose survives.
+  char** shell_argv = const_cast<char**>(shell_argv_pointers_.data());
+  int error = ENOENT;
+  for (const std::string& path : program_paths_) {
+    execve(path.c_str(), argv_pointers_.data(), environment_pointers_.data());
+    if (errno == ENOEXEC) {
+      shell_argv[1] = const_cast<char*>(path.c_str());
+      execve("/bin/sh", shell_argv, environment_pointers_.data());
+      Fail(LaunchFailure::Stage::kExec, ENOEXEC);
+    }
+    if (errno == EACCES || errno == EPERM) {
+      error = errno;
+    } else if (errno != ENOENT && errno != ENOTDIR && errno != ESTALE && errno != ENODEV) {
+      Fail(LaunchFailure::Stage::kExec, errno);
+    }
+  }
+  Fail(LaunchFailure::Stage::kExec, error);
+}
+
+}  // namespace sessionctl

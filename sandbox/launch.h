@@ -1,0 +1,75 @@
+// Between fork and exec: the child's side of starting a session's command. Everything is prepared before the fork; RunChild
+// and what it calls are async-signal-safe.
+#ifndef SANDBOX_LAUNCH_H_
+#define SANDBOX_LAUNCH_H_
+
+#include <linux/filter.h>
+#include <signal.h>
+#include <sys/types.h>
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "sandbox/base/owned_fd.h"
+#include "sandbox/base/sys_result.h"
+#include "sandbox/landlock.h"
+
+namespace sessionctl {
+
+// What went wrong in the child, as it comes over the status pipe. All zero: the command was executed.
+struct LaunchFailure {
+  enum class Stage : uint32_t {
+    kNone,
+    kDescriptors,
+    kWorkingDirectory,
+    kLandlock,
+    kFilter,
+    kBroker,  // the broker did not take the listener
+    kExec,
+  };
+  Stage stage = Stage::kNone;
+  int error = 0;
+};
+const char* LaunchStageName(LaunchFailure::Stage stage);
+
+// Closes every descriptor from 3 on that is not in `keep` (sorted). Async-signal-safe.
+void CloseAllBut(const std::vector<int>& keep);
+
+class LaunchPlan {
+ public:
+  // `program_paths` are tried in order, as execvp does along PATH.
+  LaunchPlan(std::vector<std::string> program_paths, std::vector<std::string> argv,
+             std::vector<std::string> environment);
+  LaunchPlan(const LaunchPlan&) = delete;
+  LaunchPlan& operator=(const LaunchPlan&) = delete;
+
+  int stdio[3] = {0, 1, 2};
+  std::vector<int> keep_fds;  // beyond 0, 1, 2; sorted
+  std::string working_directory;
+  bool own_terminal_session = false;            // setsid: detached
+  sigset_t signal_mask = {};                    // what the command starts with
+  const LandlockRuleset* ruleset = nullptr;     // nullptr only under best_effort
+  const std::vector<sock_filter>* filter = nullptr;
+  int channel = -1;  // to the broker: the listener goes out, one byte comes back
+  int status = -1;   // write end of the status pipe, close-on-exec
+
+  // Never returns. Fences the calling process in, hands the listener to the broker, executes the command.
+  [[noreturn]] void RunChild() const;
+
+ private:
+  [[noreturn]] void Fail(LaunchFailure::Stage stage, int error) const;
+  bool ArrangeDescriptors() const;
+  [[noreturn]] void Execute() const;
+
+  std::vector<std::string> program_paths_;
+  std::vector<std::string> argv_;
+  std::vector<std::string> environment_;
+  std::vector<char*> argv_pointers_;
+  std::vector<char*> shell_argv_pointers_;  // for a script without "#!", as execvp runs it
+  std::vector<char*> environment_pointers_;
+};
+
+}  // namespace sessionctl
+
+#endif  // SANDBOX_LAUNCH_H_

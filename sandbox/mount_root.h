@@ -1,0 +1,53 @@
+// A mount's root: the directory a mount was given as, held open for as long as the session lives. All
+// resolution in the mount is one openat2(RESOLVE_BENEATH) from here or from a directory known to lie here.
+#ifndef SANDBOX_MOUNT_ROOT_H_
+#define SANDBOX_MOUNT_ROOT_H_
+
+#include <cstdint>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "sandbox/base/owned_fd.h"
+#include "sandbox/base/sys_result.h"
+#include "sandbox/base/syscalls.h"
+
+namespace sessionctl {
+
+class MountRoot {
+ public:
+  struct Rules {
+    bool no_symlinks = false;   // RESOLVE_NO_SYMLINKS: a link is ELOOP
+    bool cross_device = false;  // without it RESOLVE_NO_XDEV: a mount point inside the tree is EXDEV
+  };
+
+  // Holds `path`, which must be a directory and not a link. Errors: kNotFound, kPermissionDenied, kInvalidArgument.
+  static absl::StatusOr<MountRoot> Open(const std::string& path, Rules rules);
+
+  int fd() const { return fd_.get(); }
+  const Rules& rules() const { return rules_; }
+
+  // Opens `path` relative to `anchor`, never leaving it: no "..", absolute link or magic link leads out
+  // (EXDEV), and by the rules no link (ELOOP) and no mount point (EXDEV) leads anywhere. `extra_resolve`
+  // adds RESOLVE_ flags of the caller's own. Always close-on-exec and O_NOCTTY. EAGAIN, which the kernel gives
+  // while somebody renames, is retried a bounded number of times.
+  SysResult<OwnedFd> OpenBeneath(int anchor, const char* path, uint64_t flags, mode_t mode = 0,
+                                 uint64_t extra_resolve = 0) const;
+
+  // Does the object lie on the same kernel mount as the root? (Always true with cross_device.)
+  SysResult<bool> OnSameDevice(int fd) const;
+
+  // Where the root is now: it may have been moved since.
+  SysResult<std::string> CurrentPath() const { return PathOfDescriptor(fd_.get()); }
+
+ private:
+  MountRoot(OwnedFd fd, Rules rules, uint64_t mount_id)
+      : fd_(std::move(fd)), rules_(rules), mount_id_(mount_id) {}
+
+  OwnedFd fd_;
+  Rules rules_;
+  uint64_t mount_id_;
+};
+
+}  // namespace sessionctl
+
+#endif  // SANDBOX_MOUNT_ROOT_H_

@@ -1,0 +1,144 @@
+#include "sandbox/remote_task.h"
+
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <climits>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <string_view>
+
+#include "sandbox/base/syscalls.h"
+
+namespace sessionctl {
+namespace {
+
+size_t PageSize() {
+  static const size_t size = static_cast<size_t>(sysconf(_SC_PAGESIZE));
+  return size;
+}
+
+// EPERM from process_vm_readv means that the task made itself undumpable: refused, not a fault (trap 19).
+Errno MemoryError(int error) { return Errno(error == EPERM ? EACCES : error); }
+
+// Reads up to `size` bytes that lie in one page; returns how many arrived.
+SysResult<size_t> ReadWithinPage(pid_t tid, uint64_t address, void* data, size_t size) {
+  iovec local = {data, size};
+  iovec remote = {reinterpret_cast<void*>(address), size};
+  ssize_t count = process_vm_readv(tid, &local, 1, &remote, 1, 0);
+  if (count < 0) return MemoryError(errno);
+  if (count == 0) return Errno(EFAULT);
+  return static_cast<size_t>(count);
+}
+
+// The number behind "Name:\t" in the text of /proc/TID/status.
+uint64_t StatusField(std::string_view text, std::string_view name, int base) {
+  size_t at = text.find(name);
+  if (at == std::string_view::npos) return 0;
+  return strtoull(text.data() + at + name.size(), nullptr, base);
+}
+
+}  // namespace
+
+SysResult<std::string> RemoteTask::ReadString(uint64_t address, size_t limit) const {
+  char buffer[PATH_MAX];
+  std::string text;
+  while (text.size() < limit) {
+    size_t in_page = PageSize() - address % PageSize();
+    size_t want = std::min({in_page, limit - text.size(), sizeof(buffer)});
+    SysResult<size_t> got = ReadWithinPage(tid_, address, buffer, want);
+    if (!got.ok()) return Errno(got.error());
+    const void* end = memchr(buffer, '\0', *got);
+    if (end != nullptr) {
+      text.append(buffer, static_cast<size_t>(static_cast<const char*>(end) - buffer));
+      return text;
+    }
+    text.append(buffer, *got);
+    address += *got;
+  }
+  return Errno(ERANGE);
+}
+
+SysResult<std::string> RemoteTask::ReadPath(uint64_t address) const {
+  SysResult<std::string> path = ReadString(address, PATH_MAX);
+  if (!path.ok() && path.error() == ERANGE) return Errno(ENAMETOOLONG);
+  return path;
+}
+
+SysStatus RemoteTask::ReadMemory(uint64_t address, void* data, size_t size) const {
+  char* next = static_cast<char*>(data);
+  while (size > 0) {
+    size_t want = std::min(PageSize() - address % PageSize(), size);
+    SysResult<size_t> got = ReadWithinPage(tid_, address, next, want);
+    if (!got.ok()) return Errno(got.error());
+    next += *got;
+    address += *got;
+    size -= *got;
+  }
+  return Done{};
+}
+
+SysResult<OwnedFd> RemoteTask::OpenProc(const char* name, int flags) const {
+  char path[64];
+  snprintf(path, sizeof(path), "%d/%s", tid_, name);
+  return OpenAt(proc_, path, flags);
+}
+
+SysResult<OwnedFd> RemoteTask::WorkingDirectory() const {
+  return OpenProc("cwd", O_PATH | O_DIRECTORY);
+}
+
+SysResult<OwnedFd> RemoteTask::Descriptor(int fd) const {
+  if (fd < 0) return Errno(EBADF);
+  SysResult<OwnedFd> pidfd = PidfdOpen(tid_, kPidfdThread);
+  // Below 6.9 only a thread group leader has a pidfd; its table is this thread's unless that one unshared it.
+  if (!pidfd.ok() && pidfd.error() == EINVAL) pidfd = PidfdOpen(tid_, 0);
+  if (pidfd.ok()) {
+    SysResult<OwnedFd> duplicate = PidfdGetfd(pidfd->get(), fd);
+    if (duplicate.ok() || duplicate.error() == EBADF) return duplicate;
+  }
+  // pidfd_getfd taken away (trap 50): the magic link gives the same object, if not the same open file.
+  char name[32];
+  snprintf(name, sizeof(name), "fd/%d", fd);
+  SysResult<OwnedFd> object = OpenProc(name, O_PATH);
+  if (!object.ok() && object.error() == ENOENT) return Errno(EBADF);
+  return object;
+}
+
+SysResult<RemoteTask::Status> RemoteTask::ReadStatus() const {
+  char name[32];
+  snprintf(name, sizeof(name), "%d/status", tid_);
+  SysResult<std::string> text = ReadSmallFile(proc_, name, 4096);
+  if (!text.ok()) return Errno(text.error());
+  Status status;
+  status.umask = static_cast<mode_t>(StatusField(*text, "\nUmask:\t", 8));
+  status.thread_group = static_cast<pid_t>(StatusField(*text, "\nTgid:\t", 10));
+  status.pending = StatusField(*text, "\nSigPnd:\t", 16);
+  status.shared_pending = StatusField(*text, "\nShdPnd:\t", 16);
+  status.blocked = StatusField(*text, "\nSigBlk:\t", 16);
+  status.ignored = StatusField(*text, "\nSigIgn:\t", 16);
+  return status;
+}
+
+SysResult<unsigned> RemoteTask::ControllingTerminal() const {
+  char name[32];
+  snprintf(name, sizeof(name), "%d/stat", tid_);
+  SysResult<std::string> text = ReadSmallFile(proc_, name, 4096);
+  if (!text.ok()) return Errno(text.error());
+  size_t at = text->rfind(')');  // the command's name may hold anything
+  if (at == std::string::npos) return Errno(EIO);
+  char state;
+  int parent;
+  int group;
+  int session;
+  int terminal;
+  if (sscanf(text->c_str() + at + 1, " %c %d %d %d %d", &state, &parent, &group, &session,
+             &terminal) != 5) {
+    return Errno(EIO);
+  }
+  return static_cast<unsigned>(terminal);
+}
+
+}  // namespace sessionctl

@@ -1,0 +1,61 @@
+// A thread of the session, seen from its broker: its memory, descriptors, working directory, umask. All of it may
+// change or vanish at any time; whoever looks asks Notifier::StillWaiting afterwards. Reads are single: nothing
+// here ever reads the same memory twice. Any thread.
+#ifndef SANDBOX_REMOTE_TASK_H_
+#define SANDBOX_REMOTE_TASK_H_
+
+#include <sys/types.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+
+#include "sandbox/base/owned_fd.h"
+#include "sandbox/base/sys_result.h"
+
+namespace sessionctl {
+
+class RemoteTask {
+ public:
+  // What /proc/TID/status says.
+  struct Status {
+    pid_t thread_group = 0;
+    mode_t umask = 0;
+    uint64_t pending = 0;         // signals waiting for this thread
+    uint64_t shared_pending = 0;  // signals waiting for its process
+    uint64_t blocked = 0;
+    uint64_t ignored = 0;
+  };
+
+  // `proc` is an open /proc, which must outlive this.
+  RemoteTask(int proc, pid_t tid) : proc_(proc), tid_(tid) {}
+
+  pid_t tid() const { return tid_; }
+
+  // A NUL-terminated path, read page by page (trap 20). Errors: EFAULT (an unmapped page before the NUL),
+  // ENAMETOOLONG (no NUL in 4096 bytes), EACCES (the task hides its memory), ESRCH.
+  SysResult<std::string> ReadPath(uint64_t address) const;
+  // Exactly `size` bytes, or EFAULT.
+  SysStatus ReadMemory(uint64_t address, void* data, size_t size) const;
+  // A NUL-terminated string of less than `limit` bytes; ERANGE when it is longer.
+  SysResult<std::string> ReadString(uint64_t address, size_t limit) const;
+
+  // The working directory, as O_PATH.
+  SysResult<OwnedFd> WorkingDirectory() const;
+  // A duplicate of the task's descriptor `fd` (the same open file). EBADF when it has none.
+  SysResult<OwnedFd> Descriptor(int fd) const;
+
+  SysResult<Status> ReadStatus() const;
+  // The device number of the controlling terminal, 0 for none.
+  SysResult<unsigned> ControllingTerminal() const;
+
+ private:
+  SysResult<OwnedFd> OpenProc(const char* name, int flags) const;
+
+  int proc_;
+  pid_t tid_;
+};
+
+}  // namespace sessionctl
+
+#endif  // SANDBOX_REMOTE_TASK_H_

@@ -1,0 +1,60 @@
+// ResolveEnvironment (broker.h): a clean environment by default, and what the policy passes or sets.
+#include <pwd.h>
+#include <unistd.h>
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "supervisor/broker.h"
+
+namespace sessionctl {
+namespace {
+
+constexpr char kDefaultPath[] = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+bool Passes(const std::vector<std::string>& patterns, const std::string& name) {
+  for (const std::string& pattern : patterns) {
+    if (!pattern.empty() && pattern.back() == '*') {
+      if (name.compare(0, pattern.size() - 1, pattern, 0, pattern.size() - 1) == 0) return true;
+    } else if (pattern == name) {
+      return true;
+    }
+  }
+  return false;
+}
+
+// Where temporary files and a home can be: the first mount that may be written.
+std::string WritableDirectory(const CompiledPolicy& policy) {
+  for (const Mount& mount : policy.policy.mounts) {
+    if (mount.mode == MountMode::kReadWrite) return mount.guest;
+  }
+  return policy.working_directory;
+}
+
+}  // namespace
+
+std::vector<std::string> ResolveEnvironment(const CompiledPolicy& policy,
+                                            const std::vector<std::string>& caller) {
+  std::map<std::string, std::string> values;
+  values["PATH"] = kDefaultPath;
+  values["HOME"] = values["TMPDIR"] = WritableDirectory(policy);
+  values["PWD"] = policy.working_directory;
+  values["LANG"] = "C.UTF-8";
+  if (const passwd* user = getpwuid(getuid()); user != nullptr) {
+    values["USER"] = values["LOGNAME"] = user->pw_name;
+  }
+  const EnvironmentPolicy& rules = policy.policy.environment;
+  for (const std::string& entry : caller) {
+    size_t equals = entry.find('=');
+    if (equals == std::string::npos || equals == 0) continue;
+    std::string name = entry.substr(0, equals);
+    if (Passes(rules.pass, name)) values[name] = entry.substr(equals + 1);
+  }
+  for (const auto& [name, value] : rules.set) values[name] = value;
+  std::vector<std::string> environment;
+  for (const auto& [name, value] : values) environment.push_back(name + "=" + value);
+  return environment;
+}
+
+}  // namespace sessionctl

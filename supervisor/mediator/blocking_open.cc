@@ -1,0 +1,91 @@
+#include "supervisor/mediator/blocking_open.h"
+
+#include <csignal>
+#include <iterator>
+
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
+#include "sandbox/base/syscalls.h"
+
+namespace sessionctl {
+namespace {
+
+// How long a signal may wait before a blocked open notices it.
+constexpr absl::Duration kLookEvery = absl::Milliseconds(10);
+// Interrupts a blocked open; no SA_RESTART, and nothing to do in the handler.
+constexpr int kWakeSignal = SIGUSR2;
+
+void InstallWakeSignal() {
+  struct sigaction action = {};
+  action.sa_handler = [](int) {};
+  sigaction(kWakeSignal, &action, nullptr);
+}
+
+}  // namespace
+
+SysResult<OwnedFd> BlockingOpens::Open(const RemoteTask& task, uint64_t id, const char* path,
+                                       int flags) {
+  std::list<Entry>::iterator entry;
+  {
+    absl::MutexLock lock(&mutex_);
+    if (entries_.size() >= static_cast<size_t>(limit_)) return Errno(EAGAIN);
+    entries_.push_back(Entry{pthread_self(), &task, id, Verdict::kWait});
+    entry = std::prev(entries_.end());
+    if (!watching_) {
+      InstallWakeSignal();
+      pthread_t watcher;
+      if (pthread_create(&watcher, nullptr, &BlockingOpens::WatcherMain, this) != 0) {
+        entries_.erase(entry);
+        return Errno(EAGAIN);
+      }
+      pthread_detach(watcher);
+      watching_ = true;
+    }
+  }
+  for (;;) {
+    SysResult<OwnedFd> opened = OpenAt(AT_FDCWD, path, flags);
+    absl::MutexLock lock(&mutex_);
+    Verdict verdict = entry->verdict;
+    if (!opened.ok() && opened.error() == EINTR && verdict == Verdict::kWait) continue;
+    entries_.erase(entry);
+    if (!opened.ok() && opened.error() == EINTR) {
+      return Errno(verdict == Verdict::kGone ? ESRCH : kErestartsys);
+    }
+    return opened;
+  }
+}
+
+void* BlockingOpens::WatcherMain(void* self) {
+  static_cast<BlockingOpens*>(self)->Watch();
+  return nullptr;
+}
+
+BlockingOpens::Verdict BlockingOpens::Look(const Entry& entry) const {
+  if (!notifier_.StillWaiting(entry.id)) return Verdict::kGone;
+  SysResult<RemoteTask::Status> status = entry.task->ReadStatus();
+  if (!status.ok()) return Verdict::kWait;
+  uint64_t own = status->pending;
+  // A signal to the process goes to its leader unless that one blocks it.
+  if (status->thread_group == entry.task->tid()) own |= status->shared_pending;
+  return (own & ~status->blocked & ~status->ignored) != 0 ? Verdict::kSignalled : Verdict::kWait;
+}
+
+void BlockingOpens::Watch() {
+  for (;;) {
+    {
+      absl::MutexLock lock(&mutex_);
+      if (entries_.empty()) {
+        watching_ = false;  // the next blocked open starts another watcher
+        return;
+      }
+      for (Entry& entry : entries_) {
+        if (entry.verdict == Verdict::kWait) entry.verdict = Look(entry);
+        // Again and again: a signal that arrives before the worker sleeps in open is lost.
+        if (entry.verdict != Verdict::kWait) pthread_kill(entry.worker, kWakeSignal);
+      }
+    }
+    absl::SleepFor(kLookEvery);
+  }
+}
+
+}  // namespace sessionctl

@@ -1,0 +1,132 @@
+#include "supervisor/mediator/call_context.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+
+#include <cstdio>
+#include <memory>
+
+#include "sandbox/base/syscalls.h"
+
+namespace sessionctl {
+namespace {
+
+bool IsDevice(const struct stat& info) { return S_ISCHR(info.st_mode) || S_ISBLK(info.st_mode); }
+
+// The number of entries of an open directory, without "." and "..".
+size_t CountEntries(OwnedFd fd) {
+  std::unique_ptr<DIR, int (*)(DIR*)> directory(fdopendir(fd.get()), closedir);
+  if (directory == nullptr) return 0;
+  fd.Release();
+  size_t count = 0;
+  while (readdir(directory.get()) != nullptr) ++count;
+  return count < 2 ? 0 : count - 2;
+}
+
+}  // namespace
+
+int CallContext::Decide(const AccessRequest& request) {
+  Verdict verdict = CheckAccess(session_.policy(), request);
+  if (!verdict.allowed()) denied_by_ = verdict.rule;
+  return verdict.error;
+}
+
+int CallContext::CheckObject(Operation operation, const PinnedObject& object) {
+  AccessRequest request;
+  request.operation = operation;
+  request.mount = object.mount != nullptr ? object.mount->rules : nullptr;
+  request.is_regular = S_ISREG(object.info.st_mode);
+  request.is_device = IsDevice(object.info);
+  request.link_count = object.info.st_nlink;
+  // Landlock does not stop metadata changes: those are always decided by where the object really is.
+  bool by_path = object.mount == nullptr || object.mount->has_path_rules() ||
+                 operation == Operation::kMetadata;
+  std::string path;
+  if (by_path) {
+    SysResult<std::string> real = resolver_.RealPath(object.fd.get(), object.mount);
+    if (!real.ok()) {
+      denied_by_ = "the object is not where it was resolved";
+      return real.error();
+    }
+    path = std::move(*real);
+  }
+  request.path = path;
+  return Decide(request);
+}
+
+SysResult<std::string> CallContext::NameOf(const PinnedParent& parent) const {
+  if (parent.is_mount_root) return std::string();
+  SysResult<std::string> directory = resolver_.RealPath(parent.fd.get(), parent.mount);
+  if (!directory.ok()) return directory;
+  if (directory->empty()) return parent.leaf;
+  return *directory + "/" + parent.leaf;
+}
+
+int CallContext::CheckName(Operation operation, const PinnedParent& parent,
+                           const PinnedParent* other) {
+  SysResult<std::string> name = NameOf(parent);
+  SysResult<std::string> other_name = other != nullptr ? NameOf(*other) : std::string();
+  if (!name.ok() || !other_name.ok()) {
+    denied_by_ = "the directory is not where it was resolved";
+    return name.ok() ? other_name.error() : name.error();
+  }
+  AccessRequest request;
+  request.operation = operation;
+  request.mount = parent.mount != nullptr ? parent.mount->rules : nullptr;
+  request.path = *name;
+  request.other_path = *other_name;
+  return Decide(request);
+}
+
+int CallContext::CheckLinkSource(const PinnedObject& source, const PinnedParent& to) {
+  SysResult<std::string> name = resolver_.RealPath(source.fd.get(), source.mount);
+  SysResult<std::string> new_name = NameOf(to);
+  if (!name.ok() || !new_name.ok()) {
+    denied_by_ = "the object is not where it was resolved";
+    return name.ok() ? new_name.error() : name.error();
+  }
+  AccessRequest request;
+  request.operation = Operation::kLinkFrom;
+  request.mount = source.mount != nullptr ? source.mount->rules : nullptr;
+  request.path = *name;
+  request.other_path = *new_name;
+  request.is_regular = S_ISREG(source.info.st_mode);
+  request.link_count = source.info.st_nlink;
+  return Decide(request);
+}
+
+int CallContext::CheckDescriptorMetadata(const PinnedObject& object) {
+  SysResult<std::string> path = PathOfDescriptor(object.fd.get());
+  if (!path.ok()) return path.error();
+  if (path->empty() || path->front() != '/') return 0;  // a pipe, a socket: nobody else's
+  if (object.mount != nullptr) return CheckObject(Operation::kMetadata, object);
+  // An unlinked file that the session can write to (memfd, a temporary) is its own.
+  int flags = fcntl(object.fd.get(), F_GETFL);
+  bool writable = flags >= 0 && (flags & O_PATH) == 0 && (flags & O_ACCMODE) != O_RDONLY;
+  if (object.info.st_nlink == 0 && writable) return 0;
+  return CheckObject(Operation::kMetadata, object);
+}
+
+SysStatus CallContext::AdoptUmask() const {
+  SysResult<RemoteTask::Status> status = task_.ReadStatus();
+  if (!status.ok()) return Errno(status.error() == ENOENT ? ESRCH : status.error());
+  umask(status->umask);
+  return Done{};
+}
+
+bool CallContext::DescriptorTableIsFull() const {
+  struct rlimit limit;
+  if (prlimit(task_.tid(), RLIMIT_NOFILE, nullptr, &limit) != 0) return false;
+  if (limit.rlim_cur == 0) return true;
+  // Descriptors are given lowest first: while the highest is free, there is room.
+  SysResult<OwnedFd> highest = task_.Descriptor(static_cast<int>(limit.rlim_cur - 1));
+  if (!highest.ok()) return false;
+  char name[32];
+  snprintf(name, sizeof(name), "%d/fd", task_.tid());
+  SysResult<OwnedFd> table = OpenAt(session_.proc(), name, O_RDONLY | O_DIRECTORY);
+  return table.ok() && CountEntries(std::move(*table)) >= limit.rlim_cur;
+}
+
+}  // namespace sessionctl

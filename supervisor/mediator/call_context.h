@@ -1,0 +1,72 @@
+// One mediated call on its way through a handler: who asks, what is held, what was decided. Lives on the worker's stack.
+#ifndef SUPERVISOR_MEDIATOR_CALL_CONTEXT_H_
+#define SUPERVISOR_MEDIATOR_CALL_CONTEXT_H_
+
+#include <cstdint>
+#include <string>
+
+#include "policy/access_check.h"
+#include "sandbox/notifier.h"
+#include "sandbox/remote_task.h"
+#include "supervisor/mediator/blocking_open.h"
+#include "supervisor/mediator/path_resolver.h"
+#include "supervisor/mediator/session_view.h"
+
+namespace sessionctl {
+
+class CallContext {
+ public:
+  CallContext(const SessionView& session, const Notifier& notifier, BlockingOpens& blocking,
+              const Notification& call)
+      : session_(session),
+        notifier_(notifier),
+        blocking_(blocking),
+        task_(session.proc(), call.tid),
+        resolver_(session, task_),
+        id_(call.id) {}
+  CallContext(const CallContext&) = delete;
+  CallContext& operator=(const CallContext&) = delete;
+
+  const SessionView& session() const { return session_; }
+  const RemoteTask& task() const { return task_; }
+  const PathResolver& resolver() const { return resolver_; }
+  BlockingOpens& blocking() { return blocking_; }
+  const Notifier& notifier() const { return notifier_; }
+  uint64_t id() const { return id_; }
+
+  // Ask before each side effect (trap 18).
+  bool StillWaiting() const { return notifier_.StillWaiting(id_); }
+
+  // The verdict on an existing object; 0 or the errno to answer with. Decided by where the pinned object really is.
+  int CheckObject(Operation operation, const PinnedObject& object);
+  // The verdict on a name in a pinned directory. `other` is the other end of a rename or link.
+  int CheckName(Operation operation, const PinnedParent& parent, const PinnedParent* other = nullptr);
+  // The verdict on giving `source` a second name in `to`.
+  int CheckLinkSource(const PinnedObject& source, const PinnedParent& to);
+  // The verdict on changing the metadata of the object behind a caller's own descriptor.
+  int CheckDescriptorMetadata(const PinnedObject& object);
+
+  // Gives this worker thread the caller's umask, so that the kernel applies it (default ACLs included, trap 24).
+  SysStatus AdoptUmask() const;
+  // Has the caller no descriptor left? Then an open must fail before it creates or truncates anything.
+  bool DescriptorTableIsFull() const;
+
+  // The rule of the verdict that refused the call; empty if none did.
+  const std::string& denied_by() const { return denied_by_; }
+
+ private:
+  int Decide(const AccessRequest& request);
+  SysResult<std::string> NameOf(const PinnedParent& parent) const;
+
+  const SessionView& session_;
+  const Notifier& notifier_;
+  BlockingOpens& blocking_;
+  RemoteTask task_;
+  PathResolver resolver_;
+  uint64_t id_;
+  std::string denied_by_;
+};
+
+}  // namespace sessionctl
+
+#endif  // SUPERVISOR_MEDIATOR_CALL_CONTEXT_H_

@@ -1,0 +1,34 @@
+// The operations behind the rows of the syscall table, one file an operation. A handler gets a request whose memory was
+// copied once; it resolves, decides on what it pinned, acts on exactly that, and answers. It does no I/O on the
+// listener. Any worker thread.
+#ifndef SUPERVISOR_MEDIATOR_HANDLERS_HANDLERS_H_
+#define SUPERVISOR_MEDIATOR_HANDLERS_HANDLERS_H_
+
+#include "supervisor/mediator/call_context.h"
+#include "supervisor/mediator/reply.h"
+#include "supervisor/mediator/syscall_request.h"
+
+namespace sessionctl {
+
+Reply HandleOpen(CallContext& context, const SyscallRequest& request);
+Reply HandleRename(CallContext& context, const SyscallRequest& request);
+Reply HandleMkdir(CallContext& context, const SyscallRequest& request);
+Reply HandleMknod(CallContext& context, const SyscallRequest& request);
+Reply HandleSymlink(CallContext& context, const SyscallRequest& request);
+Reply HandleUnlink(CallContext& context, const SyscallRequest& request);
+Reply HandleLink(CallContext& context, const SyscallRequest& request);
+Reply HandleChmod(CallContext& context, const SyscallRequest& request);
+Reply HandleFchmod(CallContext& context, const SyscallRequest& request);
+Reply HandleChown(CallContext& context, const SyscallRequest& request);
+Reply HandleFchown(CallContext& context, const SyscallRequest& request);
+Reply HandleUtimens(CallContext& context, const SyscallRequest& request);
+Reply HandleFileSetattr(CallContext& context, const SyscallRequest& request);
+Reply HandleTruncate(CallContext& context, const SyscallRequest& request);
+Reply HandleSetxattr(CallContext& context, const SyscallRequest& request);
+Reply HandleFsetxattr(CallContext& context, const SyscallRequest& request);
+Reply HandleRemovexattr(CallContext& context, const SyscallRequest& request);
+Reply HandleFremovexattr(CallContext& context, const SyscallRequest& request);
+
+}  // namespace sessionctl
+
+#endif  // SUPERVISOR_MEDIATOR_HANDLERS_HANDLERS_H_

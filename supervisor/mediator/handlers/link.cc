@@ -1,0 +1,48 @@
+// link, linkat. The object that gets the second name is pinned and linked through /proc/self/fd (trap 31), so
+// what was decided on is what is linked, whatever its name means by then.
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <utility>
+
+#include "sandbox/base/syscalls.h"
+#include "supervisor/mediator/handlers/handlers.h"
+
+namespace sessionctl {
+namespace {
+
+SysResult<PinnedObject> Source(CallContext& context, const SyscallRequest& request) {
+  const CallerPath& path = request.paths[0];
+  if (!path.path.empty()) {
+    return context.resolver().Object(path, (request.at_flags & AT_SYMLINK_FOLLOW) != 0);
+  }
+  if ((request.at_flags & AT_EMPTY_PATH) == 0) return Errno(ENOENT);
+  return context.resolver().Descriptor(path.dirfd);
+}
+
+}  // namespace
+
+Reply HandleLink(CallContext& context, const SyscallRequest& request) {
+  if ((request.at_flags & ~(AT_SYMLINK_FOLLOW | AT_EMPTY_PATH)) != 0) return Reply::Error(EINVAL);
+  SysResult<PinnedObject> source = Source(context, request);
+  if (!source.ok()) return Reply::Error(source.error());
+  if (request.paths[1].path.empty()) return Reply::Error(ENOENT);
+  SysResult<PinnedParent> to = context.resolver().Parent(request.paths[1]);
+  if (!to.ok()) return Reply::Error(to.error());
+  struct stat info;
+  if (to->is_mount_root ||
+      fstatat(to->fd.get(), to->leaf.c_str(), &info, AT_SYMLINK_NOFOLLOW) == 0) {
+    return Reply::Error(EEXIST);
+  }
+  if (source->mount != to->mount) return Reply::Error(EXDEV);
+  if (S_ISDIR(source->info.st_mode)) return Reply::Error(EPERM);
+  if (int error = context.CheckName(Operation::kCreate, *to); error != 0) return Reply::Error(error);
+  if (int error = context.CheckLinkSource(*source, *to); error != 0) return Reply::Error(error);
+  if (!context.StillWaiting()) return Reply::CallerGone();
+  int result = linkat(AT_FDCWD, FdPath(source->fd.get()).c_str(), to->fd.get(),
+                      to->KernelLeaf().c_str(), AT_SYMLINK_FOLLOW);
+  return result == 0 ? Reply::Value(0) : Reply::Error(errno);
+}
+
+}  // namespace sessionctl

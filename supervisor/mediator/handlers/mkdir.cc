@@ -1,0 +1,60 @@
+// Calls that make a name that is no regular file: mkdir, mknod, symlink. The last component is never followed; the
+// kernel gives its own answers for what exists (trap 34 and 35).
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "sandbox/base/syscalls.h"
+#include "supervisor/mediator/handlers/handlers.h"
+
+namespace sessionctl {
+namespace {
+
+// Something stands there already: EEXIST comes before any permission, as in the kernel.
+bool Exists(const PinnedParent& parent) {
+  struct stat info;
+  return parent.is_mount_root ||
+         fstatat(parent.fd.get(), parent.leaf.c_str(), &info, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+// Resolves the parent, decides on the name, and lets `make(dirfd, leaf)` do the one system call.
+template <typename Make>
+Reply MakeName(CallContext& context, const CallerPath& path, bool with_umask, Make make) {
+  if (path.path.empty()) return Reply::Error(ENOENT);
+  SysResult<PinnedParent> parent = context.resolver().Parent(path);
+  if (!parent.ok()) return Reply::Error(parent.error());
+  if (int error = context.CheckName(Operation::kCreate, *parent); error != 0) {
+    return Reply::Error(Exists(*parent) ? EEXIST : error);
+  }
+  if (with_umask) {
+    if (SysStatus adopted = context.AdoptUmask(); !adopted.ok()) return Reply::CallerGone();
+  }
+  if (!context.StillWaiting()) return Reply::CallerGone();
+  return make(parent->fd.get(), parent->KernelLeaf().c_str()) == 0 ? Reply::Value(0)
+                                                                   : Reply::Error(errno);
+}
+
+}  // namespace
+
+Reply HandleMkdir(CallContext& context, const SyscallRequest& request) {
+  return MakeName(context, request.paths[0], true, [&](int dirfd, const char* leaf) {
+    return mkdirat(dirfd, leaf, request.mode);
+  });
+}
+
+Reply HandleMknod(CallContext& context, const SyscallRequest& request) {
+  mode_t type = request.mode & S_IFMT;
+  // A device node would be a way around every grant; a session never has the capability anyway.
+  if (type == S_IFCHR || type == S_IFBLK) return Reply::Error(EPERM);
+  return MakeName(context, request.paths[0], true, [&](int dirfd, const char* leaf) {
+    return mknodat(dirfd, leaf, request.mode, request.dev);
+  });
+}
+
+Reply HandleSymlink(CallContext& context, const SyscallRequest& request) {
+  return MakeName(context, request.paths[0], false, [&](int dirfd, const char* leaf) {
+    return symlinkat(request.target.c_str(), dirfd, leaf);
+  });
+}
+
+}  // namespace sessionctl

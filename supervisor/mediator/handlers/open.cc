@@ -1,0 +1,282 @@
+// open, creat, openat, openat2.
+//
+// An existing object is pinned with O_PATH, looked at, decided on, and only then reopened through
+// /proc/self/fd, so that no FIFO blocks and no O_TRUNC acts before the decision (trap 27). A new one is made
+// with one openat2(BENEATH, O_CREAT|O_EXCL) in its pinned directory, so that no link is ever followed by
+// the creation itself (trap 26).
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include <utility>
+
+#include "sandbox/base/syscalls.h"
+#include "supervisor/mediator/handlers/handlers.h"
+#include "supervisor/mediator/path_walker.h"
+
+namespace sessionctl {
+namespace {
+
+constexpr int kMaxLinks = 40;           // path_resolution(7)
+constexpr int kMaxCreationRaces = 128;  // a name that comes and goes under our hands
+constexpr uint64_t kTmpfileBit = O_TMPFILE & ~O_DIRECTORY;
+constexpr uint64_t kKernelLargefile = 0100000;  // O_LARGEFILE, which 64-bit libc defines as 0
+constexpr uint64_t kModeBits = 07777;
+// What open(2) knows; other bits are ignored there, and EINVAL in openat2.
+constexpr uint64_t kOpenFlags = O_ACCMODE | O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC | O_APPEND |
+                                O_NONBLOCK | O_SYNC | O_ASYNC | O_DIRECT | kKernelLargefile |
+                                O_DIRECTORY | O_NOFOLLOW | O_NOATIME | O_CLOEXEC | O_PATH |
+                                kTmpfileBit;
+constexpr uint64_t kPathFlags = O_DIRECTORY | O_NOFOLLOW | O_PATH | O_CLOEXEC;
+
+// What open(2) itself makes of the caller's flags and mode before it looks at them.
+OpenHow Sanitize(const SyscallRequest& request) {
+  OpenHow how = request.how;
+  if (request.is_openat2) return how;
+  how.flags &= kOpenFlags;
+  if ((how.flags & O_PATH) != 0) how.flags &= kPathFlags;
+  how.flags |= (how.flags & O_PATH) != 0 ? 0 : kKernelLargefile;
+  bool creates = (how.flags & (O_CREAT | kTmpfileBit)) != 0;
+  how.mode = creates ? how.mode & kModeBits : 0;
+  return how;
+}
+
+// The kernel's own verdict on flags, mode and resolve: it looks at them before the (empty) path.
+int FlagsError(const OpenHow& how) {
+  SysResult<OwnedFd> probe = OpenAt2(-1, "", how);
+  return probe.error() == ENOENT ? 0 : probe.error();
+}
+
+class OpenCall {
+ public:
+  OpenCall(CallContext& context, const CallerPath& path, const OpenHow& how)
+      : context_(context), path_(path), how_(how) {}
+
+  Reply Run() {
+    if (int error = FlagsError(how_); error != 0) return Reply::Error(error);
+    if (path_.path.empty()) return Reply::Error(ENOENT);
+    if ((how_.resolve & kResolveCached) != 0) return Reply::Error(EAGAIN);  // openat2(2): then retry without
+    if (Has(O_PATH)) return OpenPathOnly();
+    if (Has(kTmpfileBit)) return OpenTemporary();
+    if (Has(O_CREAT)) return OpenOrCreate();
+    SysResult<PinnedObject> object =
+        context_.resolver().Object(path_, !Has(O_NOFOLLOW), how_.resolve);
+    if (!object.ok()) return Reply::Error(object.error());
+    return OpenExisting(*object);
+  }
+
+ private:
+  bool Has(uint64_t flag) const { return (how_.flags & flag) != 0; }
+  bool Writes() const { return (how_.flags & O_ACCMODE) != O_RDONLY || Has(O_TRUNC); }
+  bool Reads() const { return (how_.flags & O_ACCMODE) != O_WRONLY; }
+
+  Reply Deliver(OwnedFd fd) const { return Reply::Descriptor(std::move(fd), Has(O_CLOEXEC)); }
+
+  Reply OpenExisting(const PinnedObject& object) {
+    mode_t mode = object.info.st_mode;
+    if (Has(O_DIRECTORY) && !S_ISDIR(mode)) return Reply::Error(ENOTDIR);
+    if (S_ISLNK(mode)) return Reply::Error(ELOOP);
+    if (S_ISDIR(mode) && (Writes() || Has(O_CREAT))) return Reply::Error(EISDIR);
+    if (int error = Decide(object); error != 0) {
+      return object.through_descriptor ? Share(object, error) : Reply::Error(error);
+    }
+    if (object.mount == nullptr && S_ISCHR(mode) && object.info.st_rdev == makedev(5, 0)) {
+      return OpenTerminal();
+    }
+    if (Has(O_TRUNC) && context_.DescriptorTableIsFull()) return Reply::Error(EMFILE);
+    if (!context_.StillWaiting()) return Reply::CallerGone();
+    return Reopen(object);
+  }
+
+  int Decide(const PinnedObject& object) {
+    if (object.through_descriptor && object.mount == nullptr && IsAnonymous(object)) return 0;
+    int error = Reads() ? context_.CheckObject(Operation::kRead, object) : 0;
+    if (error == 0 && Writes()) error = context_.CheckObject(Operation::kWrite, object);
+    return error;
+  }
+
+  // A pipe or socket of the session's own, reached through its descriptor.
+  static bool IsAnonymous(const PinnedObject& object) {
+    SysResult<std::string> path = PathOfDescriptor(object.fd.get());
+    return path.ok() && !path->empty() && path->front() != '/';
+  }
+
+  // /dev/stdout where standard output is a file outside every grant: the session was given that descriptor,
+  // and gets another number for the same open file, never a wider one.
+  Reply Share(const PinnedObject& object, int error) {
+    if (object.descriptor < 0) return Reply::Error(error);
+    SysResult<OwnedFd> same = context_.task().Descriptor(object.descriptor);
+    if (!same.ok()) return Reply::Error(error);
+    SysResult<struct stat> info = Fstat(same->get());
+    int flags = fcntl(same->get(), F_GETFL);
+    bool is_same = info.ok() && info->st_dev == object.info.st_dev &&
+                   info->st_ino == object.info.st_ino;
+    if (!is_same || flags < 0 || (flags & O_PATH) != 0) return Reply::Error(error);
+    int have = flags & O_ACCMODE;
+    if (have != O_RDWR && have != static_cast<int>(how_.flags & O_ACCMODE)) return Reply::Error(error);
+    return Deliver(std::move(*same));
+  }
+
+  // /dev/tty is the caller's controlling terminal, not the broker's (trap 28).
+  Reply OpenTerminal() {
+    SysResult<unsigned> theirs = context_.task().ControllingTerminal();
+    if (!theirs.ok() || *theirs == 0) return Reply::Error(ENXIO);
+    SysResult<unsigned> ours = RemoteTask(context_.session().proc(), getpid()).ControllingTerminal();
+    if (!ours.ok() || *ours != *theirs) return Reply::Error(EACCES);
+    if (!context_.StillWaiting()) return Reply::CallerGone();
+    SysResult<OwnedFd> opened = OpenAt(AT_FDCWD, "/dev/tty", static_cast<int>(ReopenFlags()));
+    if (!opened.ok()) return Reply::Error(opened.error());
+    return Deliver(std::move(*opened));
+  }
+
+  uint64_t ReopenFlags() const {
+    return (how_.flags & ~static_cast<uint64_t>(O_CREAT | O_EXCL | O_NOFOLLOW)) | O_NOCTTY;
+  }
+
+  Reply Reopen(const PinnedObject& object) {
+    FdPath path(object.fd.get());
+    int flags = static_cast<int>(ReopenFlags());
+    bool may_block = S_ISFIFO(object.info.st_mode) && !Has(O_NONBLOCK) &&
+                     (how_.flags & O_ACCMODE) != O_RDWR;
+    SysResult<OwnedFd> opened =
+        may_block ? context_.blocking().Open(context_.task(), context_.id(), path.c_str(), flags)
+                  : OpenAt(AT_FDCWD, path.c_str(), flags);
+    if (opened.ok()) return Deliver(std::move(*opened));
+    return opened.error() == ESRCH ? Reply::CallerGone() : Reply::Error(opened.error());
+  }
+
+  // openat2(O_PATH): such a descriptor cannot be injected (trap 10), so a readable one stands in for it, and where that has
+  // side effects or is refused the caller falls back to openat(O_PATH), which is native.
+  Reply OpenPathOnly() {
+    SysResult<PinnedObject> object =
+        context_.resolver().Object(path_, !Has(O_NOFOLLOW), how_.resolve);
+    if (!object.ok()) return Reply::Error(object.error());
+    mode_t mode = object->info.st_mode;
+    if (Has(O_DIRECTORY) && !S_ISDIR(mode)) return Reply::Error(ENOTDIR);
+    if (!S_ISDIR(mode) && !S_ISREG(mode)) return Reply::Error(ENOSYS);
+    if (context_.CheckObject(Operation::kRead, *object) != 0) return Reply::Error(ENOSYS);
+    SysResult<OwnedFd> opened = OpenAt(AT_FDCWD, FdPath(object->fd.get()).c_str(), O_RDONLY);
+    if (!opened.ok()) return Reply::Error(ENOSYS);
+    return Deliver(std::move(*opened));
+  }
+
+  // An unnamed file in a directory (O_TMPFILE).
+  Reply OpenTemporary() {
+    SysResult<PinnedObject> directory =
+        context_.resolver().Object(path_, !Has(O_NOFOLLOW), how_.resolve);
+    if (!directory.ok()) return Reply::Error(directory.error());
+    if (!S_ISDIR(directory->info.st_mode)) return Reply::Error(ENOTDIR);
+    if (int error = context_.CheckObject(Operation::kCreate, *directory); error != 0) {
+      return Reply::Error(error);
+    }
+    if (directory->mount == nullptr) return Reply::Error(EACCES);
+    return Create(*directory->mount, directory->fd.get(), ".", how_.flags);
+  }
+
+  Reply OpenOrCreate() {
+    SysResult<PinnedParent> parent = context_.resolver().Parent(path_, how_.resolve);
+    int links = 0;
+    for (int race = 0; race < kMaxCreationRaces; ++race) {
+      if (!parent.ok()) return Reply::Error(parent.error());
+      if (parent->leaf == "." || parent->leaf == "..") {
+        return Reply::Error(Has(O_EXCL) ? EEXIST : EISDIR);
+      }
+      if (parent->trailing_slash) return Reply::Error(EISDIR);
+      SysResult<PinnedObject> object = Look(*parent);
+      if (!object.ok() && object.error() != ENOENT) return Reply::Error(object.error());
+      if (!object.ok()) {
+        Reply created = CreateIn(*parent);
+        if (created.error() == EEXIST && !Has(O_EXCL)) continue;  // somebody was faster: look again
+        return created;
+      }
+      if (Has(O_EXCL)) return Reply::Error(EEXIST);
+      if (!S_ISLNK(object->info.st_mode)) return OpenFound(*parent, *object);
+      if (Has(O_NOFOLLOW) || (how_.resolve & kResolveNoSymlinks) != 0 || ++links > kMaxLinks ||
+          (parent->mount != nullptr && parent->mount->root.rules().no_symlinks)) {
+        return Reply::Error(ELOOP);
+      }
+      if (how_.resolve != 0) return Reply::Error(EXDEV);
+      if (parent->mount == nullptr && OnProcfs(parent->fd.get())) return OpenMagicLink(*parent);
+      SysResult<std::string> target = ReadLinkAt(object->fd.get(), "");
+      if (!target.ok()) return Reply::Error(target.error());
+      parent = context_.resolver().ParentOfLink(*parent, *target);
+    }
+    return Reply::Error(EAGAIN);
+  }
+
+  // What stands under the last component now, links not followed.
+  SysResult<PinnedObject> Look(const PinnedParent& parent) const {
+    SysResult<OwnedFd> fd =
+        parent.mount != nullptr
+            ? parent.mount->root.OpenBeneath(parent.fd.get(), parent.leaf.c_str(),
+                                             O_PATH | O_NOFOLLOW)
+            : OpenAt(parent.fd.get(), parent.leaf.c_str(), O_PATH | O_NOFOLLOW);
+    if (!fd.ok()) return Errno(fd.error());
+    SysResult<struct stat> info = Fstat(fd->get());
+    if (!info.ok()) return Errno(info.error());
+    PinnedObject object;
+    object.mount = parent.mount;
+    object.fd = std::move(*fd);
+    object.info = *info;
+    return object;
+  }
+
+  // /dev/stdout and the like: O_CREAT changes nothing about what a magic link means.
+  Reply OpenMagicLink(const PinnedParent& parent) {
+    SysResult<std::string> directory = PathOfDescriptor(parent.fd.get());
+    if (!directory.ok()) return Reply::Error(directory.error());
+    CallerPath link = {AT_FDCWD, *directory + "/" + parent.leaf};
+    SysResult<PinnedObject> object = context_.resolver().Object(link, true);
+    if (!object.ok()) return Reply::Error(object.error());
+    return OpenExisting(*object);
+  }
+
+  Reply OpenFound(const PinnedParent& parent, const PinnedObject& object) {
+    SysResult<struct stat> directory = Fstat(parent.fd.get());
+    if (!directory.ok()) return Reply::Error(directory.error());
+    if (ProtectedInSticky(*directory, object.info)) return Reply::Error(EACCES);
+    return OpenExisting(object);
+  }
+
+  // fs.protected_regular and fs.protected_fifos, which apply to O_CREAT on what exists (may_create_in_sticky, proc_sys_fs(5)).
+  bool ProtectedInSticky(const struct stat& directory, const struct stat& file) const {
+    if ((directory.st_mode & S_ISVTX) == 0) return false;
+    int level = 0;
+    if (S_ISREG(file.st_mode)) level = context_.session().protected_regular();
+    if (S_ISFIFO(file.st_mode)) level = context_.session().protected_fifos();
+    if (level == 0 || file.st_uid == directory.st_uid || file.st_uid == geteuid()) return false;
+    return (directory.st_mode & S_IWOTH) != 0 || ((directory.st_mode & S_IWGRP) != 0 && level >= 2);
+  }
+
+  Reply CreateIn(const PinnedParent& parent) {
+    if (int error = context_.CheckName(Operation::kCreate, parent); error != 0) {
+      return Reply::Error(error);
+    }
+    if (parent.mount == nullptr) return Reply::Error(EACCES);
+    return Create(*parent.mount, parent.fd.get(), parent.leaf.c_str(),
+                  how_.flags | O_CREAT | O_EXCL);
+  }
+
+  Reply Create(const MountView& mount, int directory, const char* leaf, uint64_t flags) {
+    if (context_.DescriptorTableIsFull()) return Reply::Error(EMFILE);
+    if (SysStatus adopted = context_.AdoptUmask(); !adopted.ok()) return Reply::CallerGone();
+    if (!context_.StillWaiting()) return Reply::CallerGone();
+    SysResult<OwnedFd> created =
+        mount.root.OpenBeneath(directory, leaf, flags, static_cast<mode_t>(how_.mode));
+    if (!created.ok()) return Reply::Error(created.error());
+    return Deliver(std::move(*created));
+  }
+
+  CallContext& context_;
+  const CallerPath& path_;
+  const OpenHow how_;
+};
+
+}  // namespace
+
+Reply HandleOpen(CallContext& context, const SyscallRequest& request) {
+  return OpenCall(context, request.paths[0], Sanitize(request)).Run();
+}
+
+}  // namespace sessionctl

@@ -1,0 +1,52 @@
+// rename, renameat, renameat2. Both parents are pinned; both ends are decided on by name, so that nothing denied or
+// read-only changes its name or is replaced, nor an ancestor of it (trap 39).
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "supervisor/mediator/handlers/handlers.h"
+
+namespace sessionctl {
+namespace {
+
+#ifndef RENAME_EXCHANGE
+#define RENAME_EXCHANGE (1 << 1)
+#endif
+constexpr unsigned kWhiteout = 1 << 2;  // makes a character device: not for sessions
+
+int Decide(CallContext& context, const PinnedParent& from, const PinnedParent& to, bool exchange) {
+  int error = context.CheckName(Operation::kRenameFrom, from, &to);
+  if (error == 0) error = context.CheckName(Operation::kRenameTo, to, &from);
+  if (error != 0 || !exchange) return error;
+  error = context.CheckName(Operation::kRenameFrom, to, &from);
+  if (error == 0) error = context.CheckName(Operation::kRenameTo, from, &to);
+  return error;
+}
+
+}  // namespace
+
+Reply HandleRename(CallContext& context, const SyscallRequest& request) {
+  if ((request.rename_flags & kWhiteout) != 0) return Reply::Error(EPERM);
+  if (request.paths[0].path.empty() || request.paths[1].path.empty()) return Reply::Error(ENOENT);
+  SysResult<PinnedParent> from = context.resolver().Parent(request.paths[0]);
+  if (!from.ok()) return Reply::Error(from.error());
+  SysResult<PinnedParent> to = context.resolver().Parent(request.paths[1]);
+  if (!to.ok()) return Reply::Error(to.error());
+  // The kernel's own order: another file system, "." and "..", what is not there, then permissions.
+  if (from->mount != to->mount) return Reply::Error(EXDEV);
+  if (from->is_mount_root || to->is_mount_root) return Reply::Error(EBUSY);
+  struct stat info;
+  if (from->leaf != "." && from->leaf != ".." &&
+      fstatat(from->fd.get(), from->leaf.c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0) {
+    return Reply::Error(errno);
+  }
+  bool exchange = (request.rename_flags & RENAME_EXCHANGE) != 0;
+  if (int error = Decide(context, *from, *to, exchange); error != 0) return Reply::Error(error);
+  if (!context.StillWaiting()) return Reply::CallerGone();
+  long result = syscall(SYS_renameat2, from->fd.get(), from->KernelLeaf().c_str(), to->fd.get(),
+                        to->KernelLeaf().c_str(), request.rename_flags);
+  return result == 0 ? Reply::Value(0) : Reply::Error(errno);
+}
+
+}  // namespace sessionctl

@@ -1,0 +1,26 @@
+// truncate. (ftruncate needs no mediation: it acts by the right of the descriptor, and that came from here.)
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "sandbox/base/syscalls.h"
+#include "supervisor/mediator/handlers/handlers.h"
+
+namespace sessionctl {
+
+Reply HandleTruncate(CallContext& context, const SyscallRequest& request) {
+  if (request.length < 0) return Reply::Error(EINVAL);
+  if (request.paths[0].path.empty()) return Reply::Error(ENOENT);
+  SysResult<PinnedObject> object = context.resolver().Object(request.paths[0], true);
+  if (!object.ok()) return Reply::Error(object.error());
+  if (S_ISDIR(object->info.st_mode)) return Reply::Error(EISDIR);
+  if (!S_ISREG(object->info.st_mode)) return Reply::Error(EINVAL);
+  if (int error = context.CheckObject(Operation::kWrite, *object); error != 0) {
+    return Reply::Error(error);
+  }
+  if (!context.StillWaiting()) return Reply::CallerGone();
+  int result = truncate(FdPath(object->fd.get()).c_str(), request.length);
+  return result == 0 ? Reply::Value(0) : Reply::Error(errno);
+}
+
+}  // namespace sessionctl

@@ -1,0 +1,27 @@
+// unlink, rmdir, unlinkat.
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "supervisor/mediator/handlers/handlers.h"
+
+namespace sessionctl {
+
+Reply HandleUnlink(CallContext& context, const SyscallRequest& request) {
+  if ((request.at_flags & ~AT_REMOVEDIR) != 0) return Reply::Error(EINVAL);
+  if (request.paths[0].path.empty()) return Reply::Error(ENOENT);
+  SysResult<PinnedParent> parent = context.resolver().Parent(request.paths[0]);
+  if (!parent.ok()) return Reply::Error(parent.error());
+  struct stat info;
+  if (fstatat(parent->fd.get(), parent->leaf.c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0) {
+    return Reply::Error(errno);  // what is not there is not refused either
+  }
+  if (int error = context.CheckName(Operation::kRemove, *parent); error != 0) {
+    return Reply::Error(error);
+  }
+  if (!context.StillWaiting()) return Reply::CallerGone();
+  int result = unlinkat(parent->fd.get(), parent->KernelLeaf().c_str(), request.at_flags);
+  return result == 0 ? Reply::Value(0) : Reply::Error(errno);
+}
+
+}  // namespace sessionctl

@@ -1,0 +1,134 @@
+#include "supervisor/mediator/mediator.h"
+
+#include <pthread.h>
+#include <sched.h>
+#include <unistd.h>
+
+#include <climits>
+#include <cstdlib>
+#include <utility>
+
+#include "sandbox/base/raw_log.h"
+#include "supervisor/mediator/call_context.h"
+#include "supervisor/mediator/syscall_args.h"
+#include "supervisor/mediator/syscall_table.h"
+
+namespace sessionctl {
+namespace {
+
+constexpr int kMaxWorkers = 512;
+// Waiting FIFO opens may not take the last workers: those that would end the wait have to be served.
+constexpr int kMaxBlockedOpens = kMaxWorkers - 64;
+constexpr size_t kWorkerStack = 256 * 1024;
+// A worker that sees this many others idle goes away.
+constexpr int kSpareWorkers = 4;
+
+bool ChangesSomething(const SyscallRow& row, const SyscallRequest& request) {
+  if (row.handler != FindSyscallRow(kNrOpenat2)->handler) return true;
+  return (request.how.flags & (O_ACCMODE | O_CREAT | O_TRUNC)) != 0;
+}
+
+}  // namespace
+
+Mediator::Mediator(const SessionView& session, Notifier notifier, AuditSink* audit)
+    : session_(session),
+      notifier_(std::move(notifier)),
+      audit_(audit),
+      blocking_(notifier_, kMaxBlockedOpens) {}
+
+bool Mediator::Start() {
+  idle_ = 1;
+  return StartWorker();
+}
+
+void* Mediator::WorkerMain(void* self) {
+  static_cast<Mediator*>(self)->Work();
+  return nullptr;
+}
+
+// The new worker is counted idle by whoever starts it, before it runs.
+bool Mediator::StartWorker() {
+  pthread_attr_t attributes;
+  pthread_attr_init(&attributes);
+  pthread_attr_setstacksize(&attributes, kWorkerStack);
+  pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+  pthread_t thread;
+  ++workers_;
+  bool started = pthread_create(&thread, &attributes, &Mediator::WorkerMain, this) == 0;
+  if (!started) --workers_;
+  pthread_attr_destroy(&attributes);
+  return started;
+}
+
+void Mediator::EnsureReceiver() {
+  if (--idle_ > 0 || workers_ >= kMaxWorkers) return;
+  ++idle_;
+  if (!StartWorker()) --idle_;  // out of threads: calls wait until one is free
+}
+
+void Mediator::Work() {
+  if (unshare(CLONE_FS) != 0) {
+    RawLog("broker: a worker without its own umask cannot serve: unshare(CLONE_FS)", errno);
+    _exit(125);
+  }
+  for (;;) {
+    SysResult<Notification> call = notifier_.Receive();
+    if (!call.ok()) {
+      if (call.error() == ENOENT || call.error() == EINTR) continue;  // trap 5
+      --idle_;
+      --workers_;
+      return;  // the session has ended
+    }
+    EnsureReceiver();
+    Serve(*call);
+    if (++idle_ > kSpareWorkers) {
+      --idle_;
+      --workers_;
+      return;
+    }
+  }
+}
+
+void Mediator::Serve(const Notification& call) {
+  ++calls_;
+  const SyscallRow* row = FindSyscallRow(call.nr);
+  if (row == nullptr) return Send(call, Reply::Error(ENOSYS));
+  CallContext context(session_, notifier_, blocking_, call);
+  SysResult<SyscallRequest> request = DecodeRequest(*row, call, context.task());
+  // What was read may belong to another process that got the same thread id (trap 18).
+  if (!context.StillWaiting()) return;
+  Reply reply =
+      request.ok() ? row->handler(context, *request) : Reply::Error(request.error());
+  bool denied = !context.denied_by().empty();
+  if (denied) ++denials_;
+  if (audit_ != nullptr) {
+    AuditEvent event = {row->name, call.tid, "", "", context.denied_by(), reply.error(), false};
+    if (request.ok()) {
+      event.path = request->paths[0].path;
+      event.other_path = request->target.empty() ? request->paths[1].path : request->target;
+      event.changes = ChangesSomething(*row, *request);
+    }
+    audit_->Record(event);
+  }
+  Send(call, reply);
+}
+
+void Mediator::Send(const Notification& call, const Reply& reply) {
+  switch (reply.kind()) {
+    case Reply::Kind::kCallerGone:
+      return;
+    case Reply::Kind::kError:
+      (void)notifier_.SendError(call.id, reply.error()).ok();
+      return;
+    case Reply::Kind::kValue:
+      (void)notifier_.SendValue(call.id, reply.value()).ok();
+      return;
+    case Reply::Kind::kDescriptor: {
+      SysStatus sent = notifier_.SendDescriptor(call.id, reply.fd(), reply.close_on_exec());
+      if (!sent.ok()) (void)notifier_.SendError(call.id, sent.error()).ok();
+      return;
+    }
+  }
+}
+
+}  // namespace sessionctl

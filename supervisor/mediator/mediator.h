@@ -1,0 +1,54 @@
+// The mediator: receives a session's intercepted calls and answers them, one straight line each:
+//   Notification → SyscallRow → SyscallRequest (memory copied once) → handler (resolve, decide, act) → Reply → Send.
+//
+// Any number of equal worker threads block in Receive(). Each one, as soon as it has a call, makes sure that
+// another waits for the next (a new thread if need be, up to a bound), so a call that hangs holds up only itself
+// (trap 15) and calls are received at once (trap 1). Each has its own CLONE_FS, hence its own umask.
+#ifndef SUPERVISOR_MEDIATOR_MEDIATOR_H_
+#define SUPERVISOR_MEDIATOR_MEDIATOR_H_
+
+#include <atomic>
+#include <cstdint>
+
+#include "sandbox/notifier.h"
+#include "supervisor/mediator/audit_event.h"
+#include "supervisor/mediator/blocking_open.h"
+#include "supervisor/mediator/reply.h"
+#include "supervisor/mediator/session_view.h"
+
+namespace sessionctl {
+
+class Mediator {
+ public:
+  // `session` and `audit` must outlive this, and this must outlive its threads: it lives as long as the process.
+  Mediator(const SessionView& session, Notifier notifier, AuditSink* audit);
+  Mediator(const Mediator&) = delete;
+  Mediator& operator=(const Mediator&) = delete;
+
+  // Starts the first worker. False when no thread can be made.
+  bool Start();
+
+  uint64_t calls() const { return calls_.load(std::memory_order_relaxed); }
+  uint64_t denials() const { return denials_.load(std::memory_order_relaxed); }
+
+ private:
+  static void* WorkerMain(void* self);
+  bool StartWorker();
+  void Work();
+  void EnsureReceiver();
+  void Serve(const Notification& call);
+  void Send(const Notification& call, const Reply& reply);
+
+  const SessionView& session_;
+  Notifier notifier_;
+  AuditSink* const audit_;
+  BlockingOpens blocking_;
+  std::atomic<int> workers_ = 0;
+  std::atomic<int> idle_ = 0;
+  std::atomic<uint64_t> calls_ = 0;
+  std::atomic<uint64_t> denials_ = 0;
+};
+
+}  // namespace sessionctl
+
+#endif  // SUPERVISOR_MEDIATOR_MEDIATOR_H_

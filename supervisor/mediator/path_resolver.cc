@@ -1,0 +1,224 @@
+#include "supervisor/mediator/path_resolver.h"
+
+#include <fcntl.h>
+
+#include <utility>
+
+#include "sandbox/base/syscalls.h"
+#include "sandbox/walls.h"
+#include "supervisor/mediator/path_walker.h"
+
+namespace sessionctl {
+namespace {
+
+// The caller's own RESOLVE_ flags that tie a resolution to its dirfd.
+constexpr uint64_t kAnchoredFlags = kResolveBeneath | kResolveInRoot;
+
+// Collapses "//" and "/./" up to the first "..", behind which a name may stand for a link and nothing is touched.
+// Keeps a trailing slash. For absolute paths.
+std::string NormalizeUntilDotDot(const std::string& path) {
+  std::string normal;
+  size_t at = 0;
+  while (at < path.size()) {
+    size_t begin = path.find_first_not_of('/', at);
+    if (begin == std::string::npos) break;
+    size_t end = path.find('/', begin);
+    if (end == std::string::npos) end = path.size();
+    size_t size = end - begin;
+    if (size == 2 && path.compare(begin, 2, "..") == 0) return normal + "/" + path.substr(begin);
+    if (size != 1 || path[begin] != '.') normal.append("/").append(path, begin, size);
+    at = end;
+  }
+  if (normal.empty()) return "/";
+  return EndsWithSlash(path) ? normal + "/" : normal;
+}
+
+bool HasDotDot(const std::string& path) {
+  if (path.find("..") == std::string::npos) return false;
+  for (const std::string& component : PathComponents(path)) {
+    if (component == "..") return true;
+  }
+  return false;
+}
+
+// openat2(RESOLVE_BENEATH) refuses with these what a walk may still find legal.
+bool WorthWalking(int error) { return error == EXDEV || error == ELOOP; }
+
+struct SplitPath {
+  std::string directory;  // "" for the anchor itself
+  std::string leaf;       // "" when the path has none
+  bool trailing_slash;
+};
+
+SplitPath SplitLast(const std::string& path) {
+  size_t end = path.find_last_not_of('/');
+  if (end == std::string::npos) return {"", "", !path.empty()};
+  size_t slash = path.rfind('/', end);
+  bool trailing = end + 1 < path.size();
+  if (slash == std::string::npos) return {"", path.substr(0, end + 1), trailing};
+  return {path.substr(0, slash), path.substr(slash + 1, end - slash), trailing};
+}
+
+const char* OrDot(const std::string& path) { return path.empty() ? "." : path.c_str(); }
+
+SysResult<PinnedObject> Pin(const MountView* mount, OwnedFd fd) {
+  SysResult<struct stat> info = Fstat(fd.get());
+  if (!info.ok()) return Errno(info.error());
+  PinnedObject object;
+  object.mount = mount;
+  object.fd = std::move(fd);
+  object.info = *info;
+  return object;
+}
+
+// Outside the mounts, where everything is system grants: one resolution by the kernel, if what it finds is plainly
+// a granted object and neither a mount nor /proc had a part in it.
+SysResult<PinnedObject> QuickOutside(const SessionView& session, const std::string& path,
+                                     bool follow) {
+  OpenHow how;
+  how.flags = O_PATH | O_CLOEXEC | (follow ? 0 : O_NOFOLLOW);
+  how.resolve = kResolveNoMagiclinks;
+  SysResult<OwnedFd> opened = OpenAt2(AT_FDCWD, path.c_str(), how);
+  if (!opened.ok()) return Errno(opened.error());
+  SysResult<std::string> real = PathOfDescriptor(opened->get());
+  if (!real.ok()) return Errno(real.error());
+  std::string rest;
+  std::string_view below;
+  if (PathIsWithin(*real, "/proc", &below) || session.MountOfRealPath(*real, &rest) != nullptr) {
+    return Errno(EXDEV);
+  }
+  for (const SystemGrant& grant : session.policy().system) {
+    if (PathIsWithin(*real, grant.path, &below)) return Pin(nullptr, std::move(*opened));
+  }
+  return Errno(EXDEV);
+}
+
+}  // namespace
+
+PathResolver::Start PathResolver::LocateAbsolute(const std::string& path) const {
+  Start start;
+  std::string normal = NormalizeUntilDotDot(path);
+  start.mount = session_.MountOfGuestPath(normal, &start.rest);
+  if (start.mount == nullptr) start.rest = path;
+  start.walk = start.rest;
+  return start;
+}
+
+SysResult<PathResolver::Start> PathResolver::LocateRelative(const CallerPath& path,
+                                                            bool own_anchor) const {
+  SysResult<OwnedFd> base = path.dirfd == AT_FDCWD ? task_.WorkingDirectory()
+                                                   : task_.Descriptor(path.dirfd);
+  if (!base.ok()) return Errno(base.error());
+  SysResult<struct stat> info = Fstat(base->get());
+  if (!info.ok()) return Errno(info.error());
+  if (!S_ISDIR(info->st_mode)) return Errno(ENOTDIR);
+  SysResult<std::string> real = PathOfDescriptor(base->get());
+  if (!real.ok()) return Errno(real.error());
+  if (real->empty() || real->front() != '/') return Errno(EACCES);
+
+  Start start;
+  std::string below;
+  start.mount = session_.MountOfRealPath(*real, &below);
+  if (own_anchor) {
+    start.base = std::move(*base);
+    start.rest = path.path;
+    return start;
+  }
+  if (start.mount == nullptr) return LocateAbsolute(*real + "/" + path.path);
+  SysResult<bool> same_device = start.mount->root.OnSameDevice(base->get());
+  if (!same_device.ok()) return Errno(same_device.error());
+  if (!*same_device) return Errno(EXDEV);
+  start.walk = below.empty() ? path.path : below + "/" + path.path;
+  if (info->st_nlink != 0 && HasDotDot(path.path)) {
+    start.rest = start.walk;  // "../x" is refused beneath the base, but not beneath the root
+  } else {
+    start.rest = path.path;
+    start.base = std::move(*base);
+  }
+  return start;
+}
+
+SysResult<PathResolver::Start> PathResolver::Locate(const CallerPath& path, bool own_anchor) const {
+  if (path.path.front() == '/' && !own_anchor) return LocateAbsolute(path.path);
+  return LocateRelative(path, own_anchor);
+}
+
+SysResult<PinnedObject> PathResolver::Object(const CallerPath& path, bool follow,
+                                             uint64_t extra_resolve) const {
+  SysResult<Start> start = Locate(path, (extra_resolve & kAnchoredFlags) != 0);
+  if (!start.ok()) return Errno(start.error());
+  uint64_t flags = O_PATH | (follow ? 0 : O_NOFOLLOW);
+  if (start->mount == nullptr) {
+    if (extra_resolve != 0) return Errno(ENOSYS);  // callers of openat2 fall back to openat
+    SysResult<PinnedObject> quick = QuickOutside(session_, start->walk, follow);
+    if (quick.ok()) return quick;
+    return PathWalker(session_, task_, nullptr).Object(nullptr, start->walk, follow);
+  }
+  const MountRoot& root = start->mount->root;
+  if (extra_resolve != 0 || !session_.HasNestedMounts(*start->mount)) {
+    int anchor = start->base.valid() ? start->base.get() : root.fd();
+    SysResult<OwnedFd> opened =
+        root.OpenBeneath(anchor, OrDot(start->rest), flags, 0, extra_resolve);
+    if (opened.ok()) return Pin(start->mount, std::move(*opened));
+    if (extra_resolve != 0 || !WorthWalking(opened.error())) return Errno(opened.error());
+  }
+  return PathWalker(session_, task_, nullptr).Object(start->mount, start->walk, follow);
+}
+
+SysResult<PinnedParent> PathResolver::Parent(const CallerPath& path, uint64_t extra_resolve) const {
+  SysResult<Start> start = Locate(path, (extra_resolve & kAnchoredFlags) != 0);
+  if (!start.ok()) return Errno(start.error());
+  if (start->mount == nullptr || (extra_resolve == 0 && session_.HasNestedMounts(*start->mount))) {
+    if (extra_resolve != 0) return Errno(ENOSYS);
+    return PathWalker(session_, task_, nullptr).Parent(start->mount, start->walk);
+  }
+  const MountRoot& root = start->mount->root;
+  SplitPath split = SplitLast(start->rest);
+  int anchor = start->base.valid() ? start->base.get() : root.fd();
+  SysResult<OwnedFd> opened = root.OpenBeneath(anchor, OrDot(split.directory), O_PATH | O_DIRECTORY,
+                                               0, extra_resolve);
+  if (!opened.ok()) {
+    if (extra_resolve != 0 || !WorthWalking(opened.error())) return Errno(opened.error());
+    return PathWalker(session_, task_, nullptr).Parent(start->mount, start->walk);
+  }
+  PinnedParent parent;
+  parent.mount = start->mount;
+  parent.fd = std::move(*opened);
+  parent.trailing_slash = split.trailing_slash;
+  parent.is_mount_root = split.leaf.empty();
+  parent.leaf = split.leaf.empty() ? "." : split.leaf;
+  return parent;
+}
+
+SysResult<PinnedParent> PathResolver::ParentOfLink(const PinnedParent& at,
+                                                   const std::string& target) const {
+  if (target.empty()) return Errno(ENOENT);
+  PathWalker walker(session_, task_, at.mount);
+  if (target.front() == '/') return walker.Parent(nullptr, target);
+  SysResult<std::string> here = RealPath(at.fd.get(), at.mount);
+  if (!here.ok()) return Errno(here.error());
+  return walker.Parent(at.mount, *here + "/" + target);
+}
+
+SysResult<PinnedObject> PathResolver::Descriptor(int fd) const {
+  SysResult<OwnedFd> duplicate = task_.Descriptor(fd);
+  if (!duplicate.ok()) return Errno(duplicate.error());
+  SysResult<std::string> real = PathOfDescriptor(duplicate->get());
+  if (!real.ok()) return Errno(real.error());
+  std::string rest;
+  const MountView* mount = session_.MountOfRealPath(*real, &rest);
+  SysResult<PinnedObject> object = Pin(mount, std::move(*duplicate));
+  if (object.ok()) object->through_descriptor = true;
+  return object;
+}
+
+SysResult<std::string> PathResolver::RealPath(int fd, const MountView* mount) const {
+  SysResult<std::string> real = PathOfDescriptor(fd);
+  if (!real.ok()) return Errno(real.error());
+  std::string rest;
+  const MountView* now = session_.MountOfRealPath(*real, &rest);
+  if (now != mount) return Errno(EACCES);
+  return mount == nullptr ? *real : rest;
+}
+
+}  // namespace sessionctl

@@ -1,0 +1,277 @@
+#include "supervisor/mediator/path_walker.h"
+
+#include <linux/magic.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <utility>
+
+#include "sandbox/base/syscalls.h"
+#include "sandbox/walls.h"
+
+namespace sessionctl {
+namespace {
+
+constexpr int kMaxLinks = 40;  // path_resolution(7)
+
+bool IsNumber(const std::string& text) {
+  return !text.empty() && text.find_first_not_of("0123456789") == std::string::npos;
+}
+
+}  // namespace
+
+bool OnProcfs(int fd) {
+  struct statfs info;
+  return fstatfs(fd, &info) == 0 && info.f_type == PROC_SUPER_MAGIC;
+}
+
+std::vector<std::string> PathComponents(const std::string& path) {
+  std::vector<std::string> components;
+  size_t at = 0;
+  while (at < path.size()) {
+    size_t end = path.find('/', at);
+    if (end == std::string::npos) end = path.size();
+    std::string component = path.substr(at, end - at);
+    if (!component.empty() && component != ".") components.push_back(std::move(component));
+    at = end + 1;
+  }
+  return components;
+}
+
+bool EndsWithSlash(const std::string& path) {
+  if (path.empty()) return false;
+  return path.back() == '/' || path == "." || path.ends_with("/.");
+}
+
+SysResult<PinnedObject> PathWalker::Object(const MountView* start, const std::string& path,
+                                           bool follow) {
+  wants_directory_ = EndsWithSlash(path);
+  SysStatus walked = Begin(start, path);
+  if (walked.ok()) walked = WalkAll(follow || wants_directory_);
+  if (walked.ok()) walked = CheckIsland();
+  if (!walked.ok()) return Errno(walked.error());
+  SysResult<struct stat> info = Fstat(Top());
+  if (!info.ok()) return Errno(info.error());
+  if (wants_directory_ && !S_ISDIR(info->st_mode)) return Errno(ENOTDIR);
+  PinnedObject object;
+  object.mount = mount_;
+  object.fd = std::move(frames_.back().fd);
+  object.info = *info;
+  object.through_descriptor = through_descriptor_;
+  object.descriptor = descriptor_;
+  return object;
+}
+
+SysResult<PinnedParent> PathWalker::Parent(const MountView* start, const std::string& path) {
+  // The last component is kept as the caller wrote it: "." and ".." have answers of their own (trap 34).
+  std::string stem = path;
+  while (!stem.empty() && stem.back() == '/') stem.pop_back();
+  PinnedParent parent;
+  parent.trailing_slash = stem.size() < path.size();
+  size_t slash = stem.rfind('/');
+  parent.leaf = slash == std::string::npos ? stem : stem.substr(slash + 1);
+  stem.resize(slash == std::string::npos ? 0 : slash);
+  SysStatus walked = Begin(start, stem);
+  if (walked.ok()) walked = WalkAll(true);
+  if (!walked.ok()) return Errno(walked.error());
+  bool names_mount = false;
+  if (!parent.leaf.empty() && parent.leaf != "." && parent.leaf != "..") {
+    // A mount's own root has no parent that the session could act in.
+    std::string rest;
+    std::string here = Position();
+    const MountView* named =
+        session_.MountOfGuestPath(here + (here.back() == '/' ? "" : "/") + parent.leaf, &rest);
+    names_mount = named != nullptr && rest.empty();
+    if (names_mount) {
+      SysStatus entered = EnterMount(*named);
+      if (!entered.ok()) return Errno(entered.error());
+    }
+  }
+  SysStatus inside = CheckIsland();
+  if (!inside.ok()) return Errno(inside.error());
+  parent.is_mount_root = parent.leaf.empty() || names_mount;
+  if (parent.is_mount_root) parent.leaf = ".";
+  SysResult<struct stat> info = Fstat(Top());
+  if (!info.ok()) return Errno(info.error());
+  if (!S_ISDIR(info->st_mode)) return Errno(ENOTDIR);
+  parent.mount = mount_;
+  parent.fd = std::move(frames_.back().fd);
+  return parent;
+}
+
+SysStatus PathWalker::Begin(const MountView* start, const std::string& path) {
+  QueueFront(path);
+  return start != nullptr ? EnterMount(*start) : RestartAtSlash();
+}
+
+SysStatus PathWalker::WalkAll(bool follow_last) {
+  while (!queue_.empty()) {
+    std::string name = std::move(queue_.front());
+    queue_.pop_front();
+    if (name == "..") {
+      SysStatus up = GoUp();
+      if (!up.ok()) return up;
+      continue;
+    }
+    if (ExpandProcSelf(name)) continue;
+    SysResult<Step> step = Take(name, queue_.empty() && !follow_last);
+    if (!step.ok()) return Errno(step.error());
+  }
+  return Done{};
+}
+
+SysResult<PathWalker::Step> PathWalker::Take(const std::string& name, bool may_end_on_link) {
+  SysResult<OwnedFd> opened =
+      mount_ != nullptr
+          ? mount_->root.OpenBeneath(Top(), name.c_str(), O_PATH | O_NOFOLLOW)
+          : OpenAt(Top(), name.c_str(), O_PATH | O_NOFOLLOW);
+  // With "no symlinks" even the last component, not to be followed, opens; an inner one is ELOOP either way.
+  if (!opened.ok()) return Errno(opened.error());
+  SysResult<struct stat> info = Fstat(opened->get());
+  if (!info.ok()) return Errno(info.error());
+  if (S_ISLNK(info->st_mode) && !may_end_on_link) {
+    if (++links_ > kMaxLinks) return Errno(ELOOP);
+    bool magic = mount_ == nullptr && frames_.size() > 2 && OnProcfs(Top());
+    SysStatus followed =
+        magic ? FollowMagicLink(name, queue_.empty()) : FollowLink(opened->get());
+    if (!followed.ok()) return Errno(followed.error());
+    return Step::kRedirected;
+  }
+  if (!queue_.empty() && !S_ISDIR(info->st_mode)) return Errno(ENOTDIR);
+  SysStatus descended = Descend(std::move(*opened), name);
+  if (!descended.ok()) return Errno(descended.error());
+  return Step::kDescended;
+}
+
+SysStatus PathWalker::Descend(OwnedFd fd, const std::string& name) {
+  if (mount_ == nullptr && frames_.size() == 2) {
+    SysStatus allowed = RefuseBrokersOwnProc(fd.get(), name);
+    if (!allowed.ok()) return allowed;
+  }
+  frames_.push_back(Frame{std::move(fd), name});
+  std::string rest;
+  const MountView* here = session_.MountOfGuestPath(Position(), &rest);
+  if (here == nullptr || here == mount_ || !rest.empty()) return Done{};
+  return EnterMount(*here);
+}
+
+SysStatus PathWalker::GoUp() {
+  if (frames_.size() > 1) {
+    frames_.pop_back();
+    return Done{};
+  }
+  if (mount_ == nullptr) return Done{};    // "/.." is "/"
+  if (island_ != nullptr) return Errno(EACCES);  // a link leads out of its mount
+  // The caller's own "..", past real directories only: the same as if it had named the place itself.
+  std::string guest = mount_->guest();
+  SysStatus restarted = RestartAtSlash();
+  if (restarted.ok()) QueueFront(guest.substr(0, guest.rfind('/')));
+  return restarted;
+}
+
+SysStatus PathWalker::FollowLink(int link) {
+  if (mount_ != nullptr && mount_->root.rules().no_symlinks) return Errno(ELOOP);
+  if (mount_ != nullptr && island_ == nullptr) island_ = mount_;
+  SysResult<std::string> target = ReadLinkAt(link, "");
+  if (!target.ok()) return Errno(target.error());
+  if (target->empty()) return Errno(ENOENT);
+  if (queue_.empty() && EndsWithSlash(*target)) wants_directory_ = true;
+  bool absolute = target->front() == '/';
+  QueueFront(*target);
+  return absolute ? RestartAtSlash() : SysStatus(Done{});
+}
+
+// /proc/TID/fd/N, cwd, root, exe: the kernel alone knows what they mean, and lets the broker follow only those of its
+// own session (ptrace access, limited by Landlock). A link in a mount may not lead through one.
+SysStatus PathWalker::FollowMagicLink(const std::string& name, bool last) {
+  if (island_ != nullptr) return Errno(EACCES);
+  SysResult<OwnedFd> target = OpenAt(Top(), name.c_str(), O_PATH);
+  if (!target.ok()) return Errno(target.error());
+  SysResult<std::string> path = PathOfDescriptor(target->get());
+  if (!path.ok()) return Errno(path.error());
+  std::string rest;
+  const MountView* mount = session_.MountOfRealPath(*path, &rest);
+  if (last) {
+    mount_ = mount;
+    through_descriptor_ = true;
+    descriptor_ = CallersDescriptor(name);
+    frames_.clear();
+    frames_.push_back(Frame{std::move(*target), ""});
+    return Done{};
+  }
+  if (path->empty() || path->front() != '/') return Errno(ENOTDIR);
+  QueueFront(mount != nullptr ? rest : *path);
+  return mount != nullptr ? EnterMount(*mount) : RestartAtSlash();
+}
+
+SysStatus PathWalker::EnterMount(const MountView& mount) {
+  if (island_ != nullptr && island_ != &mount) return Errno(EACCES);
+  SysResult<OwnedFd> root = Duplicate(mount.root.fd());
+  if (!root.ok()) return Errno(root.error());
+  mount_ = &mount;
+  frames_.clear();
+  frames_.push_back(Frame{std::move(*root), ""});
+  return Done{};
+}
+
+SysStatus PathWalker::RestartAtSlash() {
+  SysResult<OwnedFd> slash = OpenAt(AT_FDCWD, "/", O_PATH | O_DIRECTORY);
+  if (!slash.ok()) return Errno(slash.error());
+  mount_ = nullptr;
+  frames_.clear();
+  frames_.push_back(Frame{std::move(*slash), ""});
+  return Done{};
+}
+
+SysStatus PathWalker::CheckIsland() const {
+  if (island_ != nullptr && mount_ != island_) return Errno(EACCES);
+  return Done{};
+}
+
+// N when the walk stands in the caller's own /proc/PID/fd and `name` is N, else -1.
+int PathWalker::CallersDescriptor(const std::string& name) const {
+  if (frames_.size() < 4 || frames_.back().name != "fd" || !IsNumber(name) || name.size() > 9) {
+    return -1;
+  }
+  SysResult<RemoteTask::Status> status = task_.ReadStatus();
+  if (!status.ok() || frames_[2].name != std::to_string(status->thread_group)) return -1;
+  return std::stoi(name);
+}
+
+// "self" means the caller, not the broker that walks for it (trap 29).
+bool PathWalker::ExpandProcSelf(const std::string& name) {
+  if (mount_ != nullptr || frames_.size() != 2 || (name != "self" && name != "thread-self")) {
+    return false;
+  }
+  if (!OnProcfs(Top())) return false;
+  SysResult<RemoteTask::Status> status = task_.ReadStatus();
+  std::string group = std::to_string(status.ok() ? status->thread_group : task_.tid());
+  QueueFront(name == "self" ? group : group + "/task/" + std::to_string(task_.tid()));
+  return true;
+}
+
+// The kernel lets the broker look at itself; nobody else may look at it through it.
+SysStatus PathWalker::RefuseBrokersOwnProc(int fd, const std::string& name) const {
+  if (!IsNumber(name) || !OnProcfs(fd)) return Done{};
+  SysResult<std::string> status = ReadSmallFile(fd, "status", 4096);
+  if (!status.ok()) return Errno(status.error());
+  std::string own = "\nTgid:\t" + std::to_string(getpid()) + "\n";
+  if (status->find(own) != std::string::npos) return Errno(EACCES);
+  return Done{};
+}
+
+std::string PathWalker::Position() const {
+  std::string position = mount_ != nullptr ? mount_->guest() : "";
+  for (size_t i = 1; i < frames_.size(); ++i) position += "/" + frames_[i].name;
+  return position.empty() ? "/" : position;
+}
+
+void PathWalker::QueueFront(const std::string& path) {
+  std::vector<std::string> components = PathComponents(path);
+  queue_.insert(queue_.begin(), std::make_move_iterator(components.begin()),
+                std::make_move_iterator(components.end()));
+}
+
+}  // namespace sessionctl

@@ -1,0 +1,86 @@
+#include "supervisor/mediator/session_view.h"
+
+#include <cstdlib>
+#include <cstring>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "sandbox/base/syscalls.h"
+
+namespace sessionctl {
+namespace {
+
+// A small number below /proc; 0 when it is not there.
+int ReadSysctl(int proc, const char* name) {
+  SysResult<std::string> text = ReadSmallFile(proc, name, 16);
+  return text.ok() ? atoi(text->c_str()) : 0;
+}
+
+}  // namespace
+
+bool PathIsWithin(std::string_view path, std::string_view root, std::string_view* rest) {
+  if (path.substr(0, root.size()) != root) return false;
+  path.remove_prefix(root.size());
+  if (path.empty() || root == "/") {
+    *rest = path;
+    return true;
+  }
+  if (path.front() != '/') return false;
+  *rest = path.substr(1);
+  return true;
+}
+
+absl::StatusOr<SessionView> SessionView::Create(const CompiledPolicy& policy) {
+  SessionView view(policy);
+  SysResult<OwnedFd> proc = OpenAt(AT_FDCWD, "/proc", O_PATH | O_DIRECTORY);
+  if (!proc.ok()) {
+    return absl::FailedPreconditionError(absl::StrCat("/proc: ", strerror(proc.error())));
+  }
+  view.proc_ = std::move(*proc);
+  view.protected_regular_ = ReadSysctl(view.proc(), "sys/fs/protected_regular");
+  view.protected_fifos_ = ReadSysctl(view.proc(), "sys/fs/protected_fifos");
+  for (const CompiledMount& mount : policy.mounts) {
+    MountRoot::Rules rules = {.no_symlinks = mount.mount.symlinks == SymlinkRule::kNone,
+                              .cross_device = mount.mount.cross_device};
+    absl::StatusOr<MountRoot> root = MountRoot::Open(mount.mount.host, rules);
+    if (!root.ok()) return root.status();
+    view.mounts_.push_back(MountView{&mount, *std::move(root)});
+  }
+  return view;
+}
+
+const MountView* SessionView::MountOfRealPath(const std::string& path, std::string* rest) const {
+  const MountView* best = nullptr;
+  size_t best_length = 0;
+  for (const MountView& mount : mounts_) {
+    SysResult<std::string> root = mount.root.CurrentPath();
+    std::string_view below;
+    if (!root.ok() || root->size() < best_length || !PathIsWithin(path, *root, &below)) continue;
+    best = &mount;
+    best_length = root->size();
+    rest->assign(below);
+  }
+  return best;
+}
+
+const MountView* SessionView::MountOfGuestPath(std::string_view path, std::string* rest) const {
+  for (const MountView& mount : mounts_) {
+    std::string_view below;
+    if (PathIsWithin(path, mount.guest(), &below) ||
+        PathIsWithin(path, mount.rules->mount.alias, &below)) {
+      rest->assign(below);
+      return &mount;
+    }
+  }
+  return nullptr;
+}
+
+bool SessionView::HasNestedMounts(const MountView& mount) const {
+  for (const MountView& other : mounts_) {
+    std::string_view below;
+    if (&other != &mount && PathIsWithin(other.guest(), mount.guest(), &below)) return true;
+  }
+  return false;
+}
+
+}  // namespace sessionctl

@@ -1,0 +1,62 @@
+// What a broker holds of its session for as long as it lives: the policy, the mounts' roots, /proc. Made before
+// the first call is received, immutable afterwards: any thread.
+#ifndef SUPERVISOR_MEDIATOR_SESSION_VIEW_H_
+#define SUPERVISOR_MEDIATOR_SESSION_VIEW_H_
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "policy/policy_compiler.h"
+#include "sandbox/base/owned_fd.h"
+#include "sandbox/mount_root.h"
+
+namespace sessionctl {
+
+// A mount as the mediator sees it: its rules and its held directory.
+struct MountView {
+  const CompiledMount* rules;
+  MountRoot root;
+
+  const std::string& guest() const { return rules->mount.guest; }
+  // Must every object be looked at by its real path, because a rule depends on it?
+  bool has_path_rules() const { return !rules->deny.empty() || !rules->read_only.empty(); }
+};
+
+// `path` is `root` or lies below it; then `rest` is the remainder without a leading slash.
+bool PathIsWithin(std::string_view path, std::string_view root, std::string_view* rest);
+
+class SessionView {
+ public:
+  // Opens every mount's root and /proc. `policy` must outlive the view.
+  static absl::StatusOr<SessionView> Create(const CompiledPolicy& policy);
+
+  const CompiledPolicy& policy() const { return *policy_; }
+  const std::vector<MountView>& mounts() const { return mounts_; }  // longest guest path first
+  int proc() const { return proc_.get(); }
+  // The host's fs.protected_regular and fs.protected_fifos when the session began.
+  int protected_regular() const { return protected_regular_; }
+  int protected_fifos() const { return protected_fifos_; }
+
+  // The mount that a real path (of an open object) lies in now, and the rest below its root; nullptr for none.
+  // Asks the kernel where each root is, so a replaced or moved mount directory does not mislead it.
+  const MountView* MountOfRealPath(const std::string& path, std::string* rest) const;
+  // The mount whose guest path (or its alias) is a prefix of `path`, by name only.
+  const MountView* MountOfGuestPath(std::string_view path, std::string* rest) const;
+  // Does another mount begin below `mount`?
+  bool HasNestedMounts(const MountView& mount) const;
+
+ private:
+  explicit SessionView(const CompiledPolicy& policy) : policy_(&policy) {}
+
+  const CompiledPolicy* policy_;
+  std::vector<MountView> mounts_;
+  OwnedFd proc_;
+  int protected_regular_ = 0;
+  int protected_fifos_ = 0;
+};
+
+}  // namespace sessionctl
+
+#endif  // SUPERVISOR_MEDIATOR_SESSION_VIEW_H_

@@ -1,0 +1,183 @@
+#include "supervisor/mediator/syscall_args.h"
+
+#include <linux/limits.h>
+#include <sys/stat.h>
+#include <sys/time.h>
+#include <utime.h>
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+namespace sessionctl {
+namespace {
+
+// xattr(7): a name of at most 255 bytes, a value of at most 64 KiB.
+constexpr size_t kXattrNameLimit = 256;
+constexpr size_t kXattrSizeLimit = 65536;
+
+// struct xattr_args, setxattrat(2).
+struct XattrArgs {
+  uint64_t value = 0;
+  uint32_t size = 0;
+  uint32_t flags = 0;
+};
+
+class Decoder {
+ public:
+  Decoder(const SyscallRow& row, const Notification& call, const RemoteTask& task)
+      : row_(row), call_(call), task_(task) {}
+
+  SysResult<SyscallRequest> Decode() {
+    for (const ArgSpec& arg : row_.args) {
+      SysStatus decoded = DecodeOne(arg);
+      if (!decoded.ok()) return Errno(decoded.error());
+    }
+    return std::move(request_);
+  }
+
+ private:
+  uint64_t Value(const ArgSpec& arg) const {
+    return arg.reg < 0 ? arg.constant : call_.args.at(static_cast<size_t>(arg.reg));
+  }
+  uint64_t Next(const ArgSpec& arg) const { return call_.args.at(static_cast<size_t>(arg.reg) + 1); }
+  int Int(const ArgSpec& arg) const { return static_cast<int>(Value(arg)); }
+
+  SysStatus DecodeOne(const ArgSpec& arg) {
+    switch (arg.role) {
+      case ArgRole::kNone: return Done{};
+      case ArgRole::kDirFd: dirfd_ = Int(arg); return Done{};
+      case ArgRole::kPath: return DecodePath(Value(arg));
+      case ArgRole::kOptionalPath: return DecodeOptionalPath(Value(arg));
+      case ArgRole::kFd: request_.fd = Int(arg); return Done{};
+      case ArgRole::kOpenFlags: request_.how.flags = static_cast<unsigned>(Value(arg)); return Done{};
+      case ArgRole::kOpenHow: request_.is_openat2 = true; return Struct(arg, &request_.how);
+      case ArgRole::kMode:
+        request_.mode = static_cast<mode_t>(Value(arg));
+        request_.how.mode = request_.mode;
+        return Done{};
+      case ArgRole::kDev: request_.dev = static_cast<unsigned>(Value(arg)); return Done{};
+      case ArgRole::kAtFlags: request_.at_flags = Int(arg); return Done{};
+      case ArgRole::kRenameFlags: request_.rename_flags = static_cast<unsigned>(Value(arg)); return Done{};
+      case ArgRole::kTarget: return DecodeTarget(Value(arg));
+      case ArgRole::kUid: request_.uid = static_cast<uid_t>(Value(arg)); return Done{};
+      case ArgRole::kGid: request_.gid = static_cast<gid_t>(Value(arg)); return Done{};
+      case ArgRole::kTimespecs: return DecodeTimespecs(Value(arg));
+      case ArgRole::kTimevals: return DecodeTimevals(Value(arg));
+      case ArgRole::kUtimbuf: return DecodeUtimbuf(Value(arg));
+      case ArgRole::kLength: request_.length = static_cast<int64_t>(Value(arg)); return Done{};
+      case ArgRole::kXattrName: return DecodeXattrName(Value(arg));
+      case ArgRole::kXattrValue: return DecodeXattrValue(Value(arg), Next(arg));
+      case ArgRole::kXattrFlags: request_.xattr_flags = Int(arg); return Done{};
+      case ArgRole::kXattrArgs: return DecodeXattrArgs(arg);
+      case ArgRole::kFileAttr: return Struct(arg, &request_.file_attr);
+    }
+    return Errno(ENOSYS);
+  }
+
+  SysStatus DecodePath(uint64_t address) {
+    SysResult<std::string> path = task_.ReadPath(address);
+    if (!path.ok()) return Errno(path.error());
+    request_.paths.at(path_count_++) = CallerPath{std::exchange(dirfd_, AT_FDCWD), std::move(*path)};
+    return Done{};
+  }
+
+  SysStatus DecodeOptionalPath(uint64_t address) {
+    if (address != 0) return DecodePath(address);
+    request_.path_is_null = true;
+    request_.paths.at(path_count_++) = CallerPath{std::exchange(dirfd_, AT_FDCWD), ""};
+    return Done{};
+  }
+
+  SysStatus DecodeTarget(uint64_t address) {
+    SysResult<std::string> target = task_.ReadPath(address);
+    if (!target.ok()) return Errno(target.error());
+    if (target->empty()) return Errno(ENOENT);
+    request_.target = std::move(*target);
+    return Done{};
+  }
+
+  // copy_struct_from_user: shorter is EINVAL, longer must be zero behind what we know.
+  template <typename T>
+  SysStatus Struct(const ArgSpec& arg, T* value) {
+    uint64_t address = Value(arg);
+    uint64_t size = Next(arg);
+    if (size < sizeof(T)) return Errno(EINVAL);
+    if (size > 4096) return Errno(E2BIG);
+    std::string bytes(size, '\0');
+    SysStatus read = task_.ReadMemory(address, bytes.data(), bytes.size());
+    if (!read.ok()) return read;
+    if (std::any_of(bytes.begin() + sizeof(T), bytes.end(), [](char c) { return c != 0; })) {
+      return Errno(E2BIG);
+    }
+    memcpy(value, bytes.data(), sizeof(T));
+    return Done{};
+  }
+
+  SysStatus DecodeTimespecs(uint64_t address) {
+    request_.times_now = address == 0;
+    if (request_.times_now) return Done{};
+    return task_.ReadMemory(address, request_.times.data(), sizeof(request_.times));
+  }
+
+  SysStatus DecodeTimevals(uint64_t address) {
+    request_.times_now = address == 0;
+    if (request_.times_now) return Done{};
+    std::array<timeval, 2> times;
+    SysStatus read = task_.ReadMemory(address, times.data(), sizeof(times));
+    if (!read.ok()) return read;
+    for (size_t i = 0; i < times.size(); ++i) {
+      if (times[i].tv_usec < 0 || times[i].tv_usec >= 1000000) return Errno(EINVAL);
+      request_.times[i] = timespec{times[i].tv_sec, times[i].tv_usec * 1000};
+    }
+    return Done{};
+  }
+
+  SysStatus DecodeUtimbuf(uint64_t address) {
+    request_.times_now = address == 0;
+    if (request_.times_now) return Done{};
+    utimbuf times;
+    SysStatus read = task_.ReadMemory(address, &times, sizeof(times));
+    if (!read.ok()) return read;
+    request_.times = {timespec{times.actime, 0}, timespec{times.modtime, 0}};
+    return Done{};
+  }
+
+  SysStatus DecodeXattrName(uint64_t address) {
+    SysResult<std::string> name = task_.ReadString(address, kXattrNameLimit);
+    if (!name.ok()) return Errno(name.error());
+    if (name->empty()) return Errno(ERANGE);
+    request_.xattr_name = std::move(*name);
+    return Done{};
+  }
+
+  SysStatus DecodeXattrValue(uint64_t address, uint64_t size) {
+    if (size > kXattrSizeLimit) return Errno(E2BIG);
+    request_.xattr_value.resize(size);
+    return task_.ReadMemory(address, request_.xattr_value.data(), size);
+  }
+
+  SysStatus DecodeXattrArgs(const ArgSpec& arg) {
+    XattrArgs args;
+    SysStatus read = Struct(arg, &args);
+    if (!read.ok()) return read;
+    request_.xattr_flags = static_cast<int>(args.flags);
+    return DecodeXattrValue(args.value, args.size);
+  }
+
+  const SyscallRow& row_;
+  const Notification& call_;
+  const RemoteTask& task_;
+  SyscallRequest request_;
+  int dirfd_ = AT_FDCWD;
+  size_t path_count_ = 0;
+};
+
+}  // namespace
+
+SysResult<SyscallRequest> DecodeRequest(const SyscallRow& row, const Notification& call,
+                                        const RemoteTask& task) {
+  return Decoder(row, call, task).Decode();
+}
+
+}  // namespace sessionctl

@@ -1,0 +1,161 @@
+#include "supervisor/mediator/syscall_table.h"
+
+#include <fcntl.h>
+#include <sys/syscall.h>
+
+#include "supervisor/mediator/handlers/handlers.h"
+
+namespace sessionctl {
+namespace {
+
+constexpr ArgSpec In(ArgRole role, int reg) { return {role, static_cast<int8_t>(reg), 0}; }
+constexpr ArgSpec Const(ArgRole role, uint64_t value) { return {role, -1, value}; }
+
+constexpr ArgSpec DirFd(int reg) { return In(ArgRole::kDirFd, reg); }
+constexpr ArgSpec Path(int reg) { return In(ArgRole::kPath, reg); }
+constexpr ArgSpec OptionalPath(int reg) { return In(ArgRole::kOptionalPath, reg); }
+constexpr ArgSpec Fd(int reg) { return In(ArgRole::kFd, reg); }
+constexpr ArgSpec OpenFlags(int reg) { return In(ArgRole::kOpenFlags, reg); }
+constexpr ArgSpec Mode(int reg) { return In(ArgRole::kMode, reg); }
+constexpr ArgSpec Dev(int reg) { return In(ArgRole::kDev, reg); }
+constexpr ArgSpec AtFlags(int reg) { return In(ArgRole::kAtFlags, reg); }
+constexpr ArgSpec Target(int reg) { return In(ArgRole::kTarget, reg); }
+constexpr ArgSpec Uid(int reg) { return In(ArgRole::kUid, reg); }
+constexpr ArgSpec Gid(int reg) { return In(ArgRole::kGid, reg); }
+constexpr ArgSpec XattrName(int reg) { return In(ArgRole::kXattrName, reg); }
+constexpr ArgSpec XattrValue(int reg) { return In(ArgRole::kXattrValue, reg); }
+constexpr ArgSpec XattrFlags(int reg) { return In(ArgRole::kXattrFlags, reg); }
+constexpr ArgSpec NoFollow() { return Const(ArgRole::kAtFlags, AT_SYMLINK_NOFOLLOW); }
+
+constexpr auto kUnlessRead = MediatedCall::When::kUnlessRead;
+
+// Every spelling of trap 36. What an architecture does not have (aarch64: no open, mkdir, …) is left out of its table.
+std::vector<SyscallRow> MakeTable() {
+  return {
+      {SYS_openat, "openat", {DirFd(0), Path(1), OpenFlags(2), Mode(3)}, HandleOpen, kUnlessRead},
+      {kNrOpenat2, "openat2", {DirFd(0), Path(1), In(ArgRole::kOpenHow, 2)}, HandleOpen},
+      {SYS_renameat, "renameat", {DirFd(0), Path(1), DirFd(2), Path(3)}, HandleRename},
+      {SYS_renameat2, "renameat2",
+       {DirFd(0), Path(1), DirFd(2), Path(3), In(ArgRole::kRenameFlags, 4)}, HandleRename},
+      {SYS_mkdirat, "mkdirat", {DirFd(0), Path(1), Mode(2)}, HandleMkdir},
+      {SYS_unlinkat, "unlinkat", {DirFd(0), Path(1), AtFlags(2)}, HandleUnlink},
+      {SYS_linkat, "linkat", {DirFd(0), Path(1), DirFd(2), Path(3), AtFlags(4)}, HandleLink},
+      {SYS_symlinkat, "symlinkat", {Target(0), DirFd(1), Path(2)}, HandleSymlink},
+      {SYS_mknodat, "mknodat", {DirFd(0), Path(1), Mode(2), Dev(3)}, HandleMknod},
+      {SYS_fchmod, "fchmod", {Fd(0), Mode(1)}, HandleFchmod},
+      {SYS_fchmodat, "fchmodat", {DirFd(0), Path(1), Mode(2)}, HandleChmod},
+      {kNrFchmodat2, "fchmodat2", {DirFd(0), Path(1), Mode(2), AtFlags(3)}, HandleChmod},
+      {SYS_fchown, "fchown", {Fd(0), Uid(1), Gid(2)}, HandleFchown},
+      {SYS_fchownat, "fchownat", {DirFd(0), Path(1), Uid(2), Gid(3), AtFlags(4)}, HandleChown},
+      {SYS_utimensat, "utimensat",
+       {DirFd(0), OptionalPath(1), In(ArgRole::kTimespecs, 2), AtFlags(3)}, HandleUtimens},
+      {SYS_truncate, "truncate", {Path(0), In(ArgRole::kLength, 1)}, HandleTruncate},
+      {SYS_setxattr, "setxattr", {Path(0), XattrName(1), XattrValue(2), XattrFlags(4)},
+       HandleSetxattr},
+      {SYS_lsetxattr, "lsetxattr",
+       {Path(0), XattrName(1), XattrValue(2), XattrFlags(4), NoFollow()}, HandleSetxattr},
+      {SYS_fsetxattr, "fsetxattr", {Fd(0), XattrName(1), XattrValue(2), XattrFlags(4)},
+       HandleFsetxattr},
+      {kNrSetxattrat, "setxattrat",
+       {DirFd(0), OptionalPath(1), AtFlags(2), XattrName(3), In(ArgRole::kXattrArgs, 4)},
+       HandleSetxattr},
+      {SYS_removexattr, "removexattr", {Path(0), XattrName(1)}, HandleRemovexattr},
+      {SYS_lremovexattr, "lremovexattr", {Path(0), XattrName(1), NoFollow()}, HandleRemovexattr},
+      {SYS_fremovexattr, "fremovexattr", {Fd(0), XattrName(1)}, HandleFremovexattr},
+      {kNrRemovexattrat, "removexattrat", {DirFd(0), OptionalPath(1), AtFlags(2), XattrName(3)},
+       HandleRemovexattr},
+      {kNrFileSetattr, "file_setattr",
+       {DirFd(0), OptionalPath(1), In(ArgRole::kFileAttr, 2), AtFlags(4)}, HandleFileSetattr},
+#ifdef SYS_open
+      {SYS_open, "open", {Path(0), OpenFlags(1), Mode(2)}, HandleOpen, kUnlessRead},
+      {SYS_creat, "creat",
+       {Path(0), Const(ArgRole::kOpenFlags, O_CREAT | O_WRONLY | O_TRUNC), Mode(1)}, HandleOpen},
+      {SYS_rename, "rename", {Path(0), Path(1)}, HandleRename},
+      {SYS_mkdir, "mkdir", {Path(0), Mode(1)}, HandleMkdir},
+      {SYS_rmdir, "rmdir", {Path(0), Const(ArgRole::kAtFlags, AT_REMOVEDIR)}, HandleUnlink},
+      {SYS_unlink, "unlink", {Path(0)}, HandleUnlink},
+      {SYS_link, "link", {Path(0), Path(1)}, HandleLink},
+      {SYS_symlink, "symlink", {Target(0), Path(1)}, HandleSymlink},
+      {SYS_mknod, "mknod", {Path(0), Mode(1), Dev(2)}, HandleMknod},
+      {SYS_chmod, "chmod", {Path(0), Mode(1)}, HandleChmod},
+      {SYS_chown, "chown", {Path(0), Uid(1), Gid(2)}, HandleChown},
+      {SYS_lchown, "lchown", {Path(0), Uid(1), Gid(2), NoFollow()}, HandleChown},
+      {SYS_utime, "utime", {Path(0), In(ArgRole::kUtimbuf, 1)}, HandleUtimens},
+      {SYS_utimes, "utimes", {Path(0), In(ArgRole::kTimevals, 1)}, HandleUtimens},
+      {SYS_futimesat, "futimesat", {DirFd(0), OptionalPath(1), In(ArgRole::kTimevals, 2)},
+       HandleUtimens},
+#endif
+  };
+}
+
+const char* RoleName(ArgRole role) {
+  switch (role) {
+    case ArgRole::kNone: return "";
+    case ArgRole::kDirFd: return "dirfd";
+    case ArgRole::kPath: return "path";
+    case ArgRole::kOptionalPath: return "path or NULL";
+    case ArgRole::kFd: return "descriptor";
+    case ArgRole::kOpenFlags: return "open flags";
+    case ArgRole::kOpenHow: return "open_how";
+    case ArgRole::kMode: return "mode";
+    case ArgRole::kDev: return "device number";
+    case ArgRole::kAtFlags: return "AT_ flags";
+    case ArgRole::kRenameFlags: return "RENAME_ flags";
+    case ArgRole::kTarget: return "link text";
+    case ArgRole::kUid: return "uid";
+    case ArgRole::kGid: return "gid";
+    case ArgRole::kTimespecs: return "timespec[2]";
+    case ArgRole::kTimevals: return "timeval[2]";
+    case ArgRole::kUtimbuf: return "utimbuf";
+    case ArgRole::kLength: return "length";
+    case ArgRole::kXattrName: return "xattr name";
+    case ArgRole::kXattrValue: return "xattr value";
+    case ArgRole::kXattrFlags: return "xattr flags";
+    case ArgRole::kXattrArgs: return "xattr_args";
+    case ArgRole::kFileAttr: return "file_attr";
+  }
+  return "";
+}
+
+}  // namespace
+
+const std::vector<SyscallRow>& SyscallTable() {
+  static const std::vector<SyscallRow>* const table = new std::vector<SyscallRow>(MakeTable());
+  return *table;
+}
+
+const SyscallRow* FindSyscallRow(int nr) {
+  static constexpr size_t kNumbers = 512;
+  static const std::array<const SyscallRow*, kNumbers> index = [] {
+    std::array<const SyscallRow*, kNumbers> rows = {};
+    for (const SyscallRow& row : SyscallTable()) rows.at(static_cast<size_t>(row.nr)) = &row;
+    return rows;
+  }();
+  if (nr < 0 || static_cast<size_t>(nr) >= kNumbers) return nullptr;
+  return index[static_cast<size_t>(nr)];
+}
+
+std::vector<MediatedCall> MediatedCalls() {
+  std::vector<MediatedCall> calls;
+  for (const SyscallRow& row : SyscallTable()) {
+    int flags_arg = -1;
+    for (const ArgSpec& arg : row.args) {
+      if (arg.role == ArgRole::kOpenFlags && row.when == kUnlessRead) flags_arg = arg.reg;
+    }
+    calls.push_back(MediatedCall{row.nr, row.name, row.when, flags_arg});
+  }
+  return calls;
+}
+
+std::string DescribeArguments(const SyscallRow& row) {
+  std::string text;
+  for (const ArgSpec& arg : row.args) {
+    if (arg.role == ArgRole::kNone) continue;
+    if (!text.empty()) text += ", ";
+    text += RoleName(arg.role);
+    if (arg.reg < 0) text += " (implied)";
+  }
+  return text;
+}
+
+}  // namespace sessionctl
