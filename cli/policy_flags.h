@@ -1,0 +1,40 @@
+// The flags that make up a policy, shared by `run`, `spawn` and `policy explain`, and how they
+// become one SessionPolicy: profiles, then the policy file, then the flags; lists grow, denies
+// never shrink.
+#ifndef CLI_POLICY_FLAGS_H_
+#define CLI_POLICY_FLAGS_H_
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "CLI/CLI.hpp"
+#include "absl/status/statusor.h"
+#include "policy/policy.h"
+
+namespace sessionctl {
+
+struct PolicyFlags {
+  std::vector<std::string> mounts, read_only_paths, executable_paths, writable_paths;
+  std::vector<std::string> deny_globs, read_only_globs;
+  std::vector<std::string> devices, environment, profiles;
+  std::vector<std::string> allow_groups, deny_groups;
+  std::vector<int> keep_fds;
+  std::string policy_file, scope, working_directory, audit;
+  bool best_effort = false;
+  std::optional<int> min_landlock_abi;
+};
+
+// Declares the flags on `app`; `flags` must outlive it.
+void AddPolicyFlags(CLI::App& app, PolicyFlags& flags);
+
+// "SRC[:DST][:MODE]", DST absolute, MODE words separated by commas: rw, ro, exec, noexec, create.
+// Errors: kInvalidArgument.
+absl::StatusOr<Mount> ParseMountFlag(const std::string& text);
+
+// Errors: kInvalidArgument, kNotFound: a bad policy file, an unknown profile, a missing path.
+absl::StatusOr<SessionPolicy> BuildPolicy(const PolicyFlags& flags);
+
+}  // namespace sessionctl
+
+#endif  // CLI_POLICY_FLAGS_H_

@@ -1,0 +1,344 @@
+#include "supervisor/session_monitor.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <pwd.h>
+#include <signal.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <climits>
+#include <cstdio>
+#include <cstring>
+#include <optional>
+#include <utility>
+
+#include "policy/policy_parser.h"
+#include "sandbox/base/raw_log.h"
+#include "sandbox/base/syscalls.h"
+#include "supervisor/broker.h"
+#include "supervisor/mediator/syscall_table.h"
+
+namespace sessionctl {
+namespace {
+
+constexpr int kOwnFailure = 125;
+constexpr int kBrokerExitMilliseconds = 5000;  // between its last event and its end
+
+// The write end of the pipe through which the SIGTERM handler wakes the monitor, and whose handler
+// it is: a broker that inherits the handler takes the default action.
+volatile int stop_pipe = -1;
+volatile pid_t stop_owner = -1;
+
+void HandleStop(int signal) {
+  const int saved = errno;
+  if (getpid() == stop_owner) {
+    const char byte = 's';
+    if (write(stop_pipe, &byte, 1) < 0) {
+      // The pipe is full: the monitor will wake anyway.
+    }
+  } else {
+    struct sigaction action = {};
+    action.sa_handler = SIG_DFL;
+    sigaction(signal, &action, nullptr);
+    raise(signal);
+  }
+  errno = saved;
+}
+
+void HandleNothing(int) {}
+
+void InstallHandler(int signal, void (*handler)(int)) {
+  struct sigaction action = {};
+  action.sa_handler = handler;
+  action.sa_flags = SA_RESTART;
+  sigaction(signal, &action, nullptr);
+}
+
+// Closes everything above descriptor 2 but `keep`.
+void CloseAllExcept(std::vector<int> keep) {
+  std::sort(keep.begin(), keep.end());
+  unsigned first = 3;
+  for (const int fd : keep) {
+    if (fd < static_cast<int>(first)) continue;
+    if (static_cast<unsigned>(fd) > first) syscall(SYS_close_range, first, fd - 1, 0);
+    first = static_cast<unsigned>(fd) + 1;
+  }
+  syscall(SYS_close_range, first, UINT_MAX, 0);
+}
+
+class Monitor {
+ public:
+  Monitor(const SessionStore& store, const MonitorOptions& options, OwnedFd report)
+      : store_(store), options_(options), report_(std::move(report)) {}
+
+  void Run();
+
+ private:
+  absl::Status Prepare();
+  absl::Status CompileOwnPolicy();
+  absl::Status MakeDirectory();
+  absl::Status OpenStreams();
+  absl::Status CatchSignals();
+  absl::Status StartBroker();
+
+  void Watch();
+  bool HandleNextEvent();  // false: nothing more will come
+  void HandleStarted(const BrokerEvent& event);
+  void HandleExited(const BrokerEvent& event);
+  void End(SessionState state, SessionExit exit);
+  void AwaitBrokerExit();
+  void Report(int exit_code, const std::string& message);
+  void Save(Durability durability);
+
+  const SessionStore& store_;
+  const MonitorOptions& options_;
+  OwnedFd report_;
+  OwnedFd stop_read_, stop_write_;
+  OwnedFd null_, output_, audit_;
+  std::optional<CompiledPolicy> own_policy_;
+  const CompiledPolicy* policy_ = nullptr;
+  std::optional<SessionDirectory> directory_;
+  std::optional<LockFile> lock_;
+  std::optional<Broker> broker_;
+  SessionRecord record_;
+};
+
+absl::Status Monitor::CompileOwnPolicy() {
+  absl::StatusOr<CompiledPolicy> compiled =
+      CompilePolicy(*options_.policy, {.session = options_.id, .user = CurrentUserName()},
+                    *options_.features, MediatedCalls());
+  if (!compiled.ok()) return compiled.status();
+  own_policy_ = *std::move(compiled);
+  policy_ = &*own_policy_;
+  return absl::OkStatus();
+}
+
+// Everything is in place under a dotted name, lock held, before the session can be seen.
+absl::Status Monitor::MakeDirectory() {
+  absl::StatusOr<SessionDirectory> directory = store_.Create(options_.id);
+  if (!directory.ok()) return directory.status();
+  directory_ = *std::move(directory);
+  SysResult<LockFile> lock =
+      LockFile::Acquire(directory_->fd(), kSessionLockFile, LockWait::kBlock);
+  if (!lock.ok()) return absl::ErrnoToStatus(lock.error(), "lock");
+  lock_ = std::move(*lock);
+  record_.id = options_.id;
+  record_.name = options_.name;
+  record_.command = options_.argv;
+  record_.created = CurrentTimestamp();
+  record_.missing_walls = policy_->missing_walls;
+  for (const CompiledMount& mount : policy_->mounts) {
+    const bool read_only = mount.mount.mode == MountMode::kReadOnly;
+    record_.mounts.push_back({.host = mount.mount.host, .mode = read_only ? "ro" : "rw"});
+  }
+  absl::StatusOr<ProcessIdentity> self = IdentifyProcess(getpid());
+  if (!self.ok()) return self.status();
+  record_.monitor = *self;
+  return directory_->WriteRecord(record_, Durability::kFast);
+}
+
+absl::Status Monitor::OpenStreams() {
+  SysStatus policy = WriteFileAtomically(directory_->fd(), kSessionPolicyFile,
+                                         PolicyToToml(policy_->policy), 0600, Durability::kFast);
+  if (!policy.ok()) return absl::ErrnoToStatus(policy.error(), kSessionPolicyFile);
+  SysResult<OwnedFd> output = CreateLogBeneath(directory_->fd(), kSessionOutputFile, 0600);
+  if (!output.ok()) return absl::ErrnoToStatus(output.error(), kSessionOutputFile);
+  SysResult<OwnedFd> audit = CreateLogBeneath(directory_->fd(), kSessionAuditFile, 0600);
+  if (!audit.ok()) return absl::ErrnoToStatus(audit.error(), kSessionAuditFile);
+  SysResult<OwnedFd> null = OpenAt(AT_FDCWD, "/dev/null", O_RDWR | O_CLOEXEC);
+  if (!null.ok()) return absl::ErrnoToStatus(null.error(), "/dev/null");
+  output_ = std::move(*output);
+  audit_ = std::move(*audit);
+  null_ = std::move(*null);
+  return absl::OkStatus();
+}
+
+absl::Status Monitor::CatchSignals() {
+  std::array<int, 2> pipe;
+  if (pipe2(pipe.data(), O_CLOEXEC | O_NONBLOCK) != 0) return absl::ErrnoToStatus(errno, "pipe2");
+  stop_read_.Reset(pipe[0]);
+  stop_write_.Reset(pipe[1]);
+  stop_pipe = pipe[1];
+  stop_owner = getpid();
+  InstallHandler(SIGTERM, HandleStop);
+  for (const int signal : {SIGHUP, SIGINT, SIGQUIT, SIGPIPE, SIGALRM, SIGUSR1, SIGUSR2, SIGTSTP}) {
+    InstallHandler(signal, HandleNothing);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Monitor::Prepare() {
+  if (options_.compiled != nullptr) {
+    policy_ = options_.compiled;
+  } else if (absl::Status compiled = CompileOwnPolicy(); !compiled.ok()) {
+    return compiled;
+  }
+  if (chdir("/") != 0) return absl::ErrnoToStatus(errno, "chdir /");
+  if (absl::Status made = MakeDirectory(); !made.ok()) return made;
+  if (absl::Status opened = OpenStreams(); !opened.ok()) return opened;
+  if (absl::Status caught = CatchSignals(); !caught.ok()) return caught;
+  return store_.Publish(*directory_);
+}
+
+absl::Status Monitor::StartBroker() {
+  for (int fd = 0; fd <= 2; ++fd) {
+    if (dup2(null_.get(), fd) < 0) return absl::ErrnoToStatus(errno, "dup2");
+  }
+  BrokerOptions options;
+  options.session_id = options_.id;
+  options.policy = policy_;
+  options.argv = options_.argv;
+  options.environment = ResolveEnvironment(*policy_, options_.environment);
+  options.stdin_fd = null_.get();
+  options.stdout_fd = output_.get();
+  options.stderr_fd = output_.get();
+  options.audit_fd = audit_.get();
+  absl::StatusOr<Broker> broker = Broker::Start(options);
+  if (!broker.ok()) return broker.status();
+  broker_ = *std::move(broker);
+  if (absl::StatusOr<ProcessIdentity> identity = IdentifyProcess(broker_->pid()); identity.ok()) {
+    record_.broker = *identity;
+  }
+  return absl::OkStatus();
+}
+
+void Monitor::Run() {
+  if (absl::Status prepared = Prepare(); !prepared.ok()) {
+    if (directory_.has_value()) store_.Discard(*directory_);
+    Report(kOwnFailure, std::string(prepared.message()));
+    return;
+  }
+  if (absl::Status started = StartBroker(); !started.ok()) {
+    const std::string message(started.message());
+    End(SessionState::kFailed,
+        {.code = kOwnFailure, .signal = {}, .reason = "start failed: " + message});
+    Report(kOwnFailure, message);
+    return;
+  }
+  Watch();
+  AwaitBrokerExit();
+  KillDescendants();
+}
+
+void Monitor::Watch() {
+  std::array<pollfd, 2> sources = {pollfd{.fd = broker_->events_fd(), .events = POLLIN},
+                                   pollfd{.fd = stop_read_.get(), .events = POLLIN}};
+  for (;;) {
+    if (poll(sources.data(), sources.size(), -1) < 0) continue;  // EINTR: by our own handlers
+    if (sources[0].revents != 0 && !HandleNextEvent()) return;
+    if (sources[1].revents != 0) {
+      KillDescendants();
+      End(SessionState::kExited, {.code = {}, .signal = SIGKILL, .reason = "stopped"});
+      return;
+    }
+  }
+}
+
+bool Monitor::HandleNextEvent() {
+  SysResult<std::optional<BrokerEvent>> event = broker_->ReadEvent();
+  if (!event.ok() || !event->has_value()) {
+    KillDescendants();
+    End(SessionState::kLost, {.code = {}, .signal = {}, .reason = "broker lost"});
+    Report(kOwnFailure, "broker lost");
+    return false;
+  }
+  const BrokerEvent& received = **event;
+  switch (received.kind) {
+    case BrokerEvent::Kind::kStarted:
+      HandleStarted(received);
+      return true;
+    case BrokerEvent::Kind::kStartFailed:
+      End(SessionState::kFailed, {.code = received.exit_code,
+                                  .signal = {},
+                                  .reason = std::string("start failed: ") + received.message});
+      Report(received.exit_code, received.message);
+      return false;
+    case BrokerEvent::Kind::kExited:
+      HandleExited(received);
+      return false;
+    case BrokerEvent::Kind::kStopped:
+    case BrokerEvent::Kind::kContinued:
+      return true;
+  }
+  return true;
+}
+
+void Monitor::HandleStarted(const BrokerEvent& event) {
+  if (absl::StatusOr<ProcessIdentity> identity = IdentifyProcess(event.pid); identity.ok()) {
+    record_.process = *identity;
+  }
+  record_.state = SessionState::kRunning;
+  record_.started = CurrentTimestamp();
+  Save(Durability::kFast);
+  Report(0, "");
+}
+
+void Monitor::HandleExited(const BrokerEvent& event) {
+  record_.mediated_calls = event.mediated_calls;
+  record_.denials = event.denials;
+  SessionExit exit;
+  if (WIFSIGNALED(event.wait_status)) {
+    exit.signal = WTERMSIG(event.wait_status);
+    exit.reason = "signal";
+  } else {
+    exit.code = WEXITSTATUS(event.wait_status);
+    exit.reason = "exited";
+  }
+  End(SessionState::kExited, std::move(exit));
+}
+
+void Monitor::End(SessionState state, SessionExit exit) {
+  record_.state = state;
+  record_.exit = std::move(exit);
+  record_.ended = CurrentTimestamp();
+  Save(Durability::kSynced);
+}
+
+// After its last event the broker has only its own end left; one that hangs is killed with the
+// rest.
+void Monitor::AwaitBrokerExit() {
+  pollfd source = {.fd = broker_->events_fd(), .events = POLLIN};
+  while (poll(&source, 1, kBrokerExitMilliseconds) > 0) {
+    SysResult<std::optional<BrokerEvent>> event = broker_->ReadEvent();
+    if (!event.ok() || !event->has_value()) return;
+  }
+}
+
+void Monitor::Report(int exit_code, const std::string& message) {
+  if (!report_.valid()) return;
+  MonitorReport report = {.exit_code = exit_code, .message = {}};
+  snprintf(report.message, sizeof(report.message), "%s", message.c_str());
+  // Nobody to tell is no reason to stop.
+  if (!WriteAll(report_.get(), &report, sizeof(report)).ok()) RawLog("report to spawn");
+  report_.Reset();
+}
+
+void Monitor::Save(Durability durability) {
+  // A full disk must not end a session; the lock tells the truth about its life.
+  if (!directory_->WriteRecord(record_, durability).ok()) RawLog("state.json");
+}
+
+}  // namespace
+
+std::string CurrentUserName() {
+  const passwd* entry = getpwuid(geteuid());
+  return entry != nullptr && entry->pw_name != nullptr ? entry->pw_name : std::to_string(geteuid());
+}
+
+void RunMonitor(const SessionStore& store, const MonitorOptions& options, OwnedFd report) {
+  const SessionPolicy& policy =
+      options.compiled != nullptr ? options.compiled->policy : *options.policy;
+  std::vector<int> keep = policy.process.keep_fds;
+  keep.push_back(store.fd());
+  keep.push_back(report.get());
+  CloseAllExcept(std::move(keep));
+  setsid();
+  Monitor(store, options, std::move(report)).Run();
+  _exit(0);
+}
+
+}  // namespace sessionctl
