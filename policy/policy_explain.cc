@@ -4,6 +4,7 @@
 #include <map>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -80,10 +81,9 @@ void AppendNotes(const CompiledPolicy& compiled, std::string* text) {
   }
 }
 
-void AppendCallLine(const std::string& name, const std::string& how, const std::string& why,
-                    std::string* text) {
-  const size_t padding = name.size() < 24 ? 24 - name.size() : 1;
-  absl::StrAppend(text, "  ", name, std::string(padding, ' '), how, "  ", why, "\n");
+void AppendCallLine(const std::string& name, const std::string& why, std::string* text) {
+  absl::StrAppend(text, "  ", name, std::string(name.size() < 20 ? 20 - name.size() : 1, ' '), why,
+                  "\n");
 }
 
 std::string MediatedReason(const MediatedCall& call, bool reads_mediated) {
@@ -95,44 +95,71 @@ std::string MediatedReason(const MediatedCall& call, bool reads_mediated) {
                         : "all that may write or create; O_RDONLY and O_PATH are native";
 }
 
-std::string DeniedReason(const SyscallGroup& group, const DeniedCall& call) {
-  const char* error = strerrorname_np(call.error);
-  std::string reason =
-      absl::StrCat(error != nullptr ? error : "?", ", group ", group.name, ": ", group.reason);
-  if (call.use[0] != '\0') absl::StrAppend(&reason, " (only ", call.use, ")");
-  return reason;
+const char* ErrorName(int error) {
+  const char* name = strerrorname_np(error);
+  return name != nullptr ? name : "?";
+}
+
+// One group: the calls it denies outright by errno, then the denied uses of each other call.
+void AppendGroup(const SyscallGroup& group, const std::set<std::string>& mediated,
+                 std::string* text) {
+  std::map<int, std::vector<std::string>> outright;
+  std::map<std::pair<std::string, int>, std::vector<std::string>> uses;
+  for (const DeniedCall& call : group.calls) {
+    if (call.error == 0 || SyscallNumber(call.name) < 0 || mediated.contains(call.name)) continue;
+    if (call.use[0] == '\0') {
+      outright[call.error].push_back(call.name);
+    } else {
+      uses[{call.name, call.error}].push_back(call.use);
+    }
+  }
+  absl::StrAppend(text, "  group ", group.name, ": ", group.reason, "\n");
+  for (const auto& [error, names] : outright) {
+    absl::StrAppend(text, "    ", ErrorName(error), ": ", absl::StrJoin(names, " "), "\n");
+  }
+  for (const auto& [call, denied] : uses) {
+    absl::StrAppend(text, "    ", ErrorName(call.second), ": ", call.first, " with ",
+                    absl::StrJoin(denied, ", "), "; else native\n");
+  }
 }
 
 void AppendCalls(const CompiledPolicy& compiled, const std::vector<MediatedCall>& mediated_calls,
                  std::string* text) {
-  absl::StrAppend(text, "Calls\n");
-  std::set<std::string> seen;
+  std::set<std::string> mediated;
+  absl::StrAppend(text, "Mediated calls\n");
   for (const MediatedCall& call : mediated_calls) {
-    seen.insert(call.name);
-    AppendCallLine(call.name, "mediated", MediatedReason(call, compiled.reads_mediated), text);
+    mediated.insert(call.name);
+    AppendCallLine(call.name, MediatedReason(call, compiled.reads_mediated), text);
   }
+  absl::StrAppend(text, "\nDenied calls\n");
   for (const SyscallGroup* group : DeniedGroups(compiled.policy.process)) {
-    for (const DeniedCall& call : group->calls) {
-      if (call.error == 0 || SyscallNumber(call.name) < 0 || seen.contains(call.name)) continue;
-      AppendCallLine(call.name, "denied  ", DeniedReason(*group, call), text);
-    }
+    AppendGroup(*group, mediated, text);
   }
+  absl::StrAppend(text, "\nNative calls that take a path\n");
   for (const NativeCall& call : NativePathCalls()) {
-    if (SyscallNumber(call.name) < 0 || seen.contains(call.name)) continue;
-    AppendCallLine(call.name, "native  ", call.reason, text);
+    if (SyscallNumber(call.name) < 0 || mediated.contains(call.name)) continue;
+    AppendCallLine(call.name, call.reason, text);
   }
-  absl::StrAppend(text, "  Every other call with a name takes no path and is native.\n");
+  absl::StrAppend(text,
+                  "  Every other call takes no path and is native, or has no name and answers "
+                  "ENOSYS.\n");
 }
 
+// Grants with the same rights for the same reason stand together.
 void AppendDomain(const char* title, const LandlockPlan& plan, std::string* text) {
   absl::StrAppend(text, title, "\n  handles ",
                   plan.handled_fs == 0 ? "nothing" : LandlockAccessNames(plan.handled_fs), "\n");
   if (plan.scoped != 0) {
     absl::StrAppend(text, "  scoped: signals and abstract UNIX sockets stay inside\n");
   }
+  std::map<std::pair<std::string, uint64_t>, std::vector<std::string>> kinds;
   for (const LandlockGrant& grant : plan.grants) {
-    absl::StrAppend(text, "  ", grant.path, "  [", grant.reason, "]\n      ",
-                    LandlockAccessNames(grant.access), "\n");
+    kinds[{grant.reason, grant.access}].push_back(grant.path);
+  }
+  for (auto& [kind, paths] : kinds) {
+    std::sort(paths.begin(), paths.end());
+    absl::StrAppend(text, "  ", kind.first, ": ", LandlockAccessNames(kind.second), "\n      ",
+                    absl::StrJoin(paths, "\n      "), "\n");
   }
 }
 

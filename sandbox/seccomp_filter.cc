@@ -240,17 +240,37 @@ std::string ConditionsText(const FilterRule& rule) {
   return text;
 }
 
-// The lines of one syscall. The parts of an "allow otherwise" are not listed one by one.
+// The lines of one syscall. The action with the most parts, which are not listed one by one, is the
+// "otherwise".
 void AppendDecision(const std::vector<FilterRule>& rules, std::string* text) {
-  size_t allowed = 0;
+  std::map<std::string, int> parts;
+  for (const FilterRule& rule : rules) ++parts[ActionText(rule)];
+  const auto otherwise = std::max_element(
+      parts.begin(), parts.end(), [](const auto& a, const auto& b) { return a.second < b.second; });
+  const bool has_otherwise = otherwise->second > 1;
   for (const FilterRule& rule : rules) {
-    if (rule.action == FilterAction::kAllow && !rule.conditions.empty()) ++allowed;
-  }
-  for (const FilterRule& rule : rules) {
-    if (rule.action == FilterAction::kAllow && allowed > 1) continue;
+    if (has_otherwise && ActionText(rule) == otherwise->first) continue;
     absl::StrAppend(text, RuleName(rule), ": ", ActionText(rule), ConditionsText(rule), "\n");
   }
-  if (allowed > 1) absl::StrAppend(text, RuleName(rules.front()), ": allow otherwise\n");
+  if (has_otherwise) {
+    absl::StrAppend(text, RuleName(rules.front()), ": ", otherwise->first, " otherwise\n");
+  }
+}
+
+// `words` behind `title`, wrapped at 100 columns.
+void AppendWrapped(const std::string& title, const std::vector<std::string>& words,
+                   std::string* text) {
+  size_t column = title.size() + 1;
+  absl::StrAppend(text, title, ":");
+  for (const std::string& word : words) {
+    if (column + 1 + word.size() > 100) {
+      absl::StrAppend(text, "\n   ");
+      column = 3;
+    }
+    absl::StrAppend(text, " ", word);
+    column += 1 + word.size();
+  }
+  absl::StrAppend(text, "\n");
 }
 
 }  // namespace
@@ -288,16 +308,16 @@ std::string FilterPseudoCode(const FilterPlan& plan) {
   std::map<int, std::vector<FilterRule>> by_number;
   for (const FilterRule& rule : plan.rules) by_number[rule.nr].push_back(rule);
   std::string text = "foreign architecture or x32 number: kill\n";
-  std::string always_allowed;
+  std::map<std::string, std::vector<std::string>> unconditional;
   for (const auto& [nr, rules] : by_number) {
-    if (rules.front().action == FilterAction::kAllow && rules.front().conditions.empty()) {
-      absl::StrAppend(&always_allowed, " ", RuleName(rules.front()));
+    if (rules.size() == 1 && rules.front().conditions.empty()) {
+      unconditional[ActionText(rules.front())].push_back(RuleName(rules.front()));
     } else {
       AppendDecision(rules, &text);
     }
   }
-  absl::StrAppend(&text, "allow:", always_allowed, "\nany other number: errno ENOSYS\n");
-  return text;
+  for (const auto& [action, names] : unconditional) AppendWrapped(action, names, &text);
+  return text + "any other number: errno ENOSYS\n";
 }
 
 absl::StatusOr<std::vector<sock_filter>> CompileFilter(const FilterPlan& plan) {

@@ -64,8 +64,8 @@ int SyscallNumber(const std::string& name);
 // The name of a syscall number on this architecture, or "" if nobody knows it.
 std::string SyscallName(int nr);
 
-// The filter for people (`policy explain`): a line for each decision, syscalls that are always
-// allowed gathered in one.
+// The filter for people (`policy explain`): the decision on each syscall whose arguments count,
+// then the others, gathered by what happens to them.
 std::string FilterPseudoCode(const FilterPlan& plan);
 
 // The BPF program for `plan`. Errors: kInvalidArgument (a rule libseccomp refuses, named),
