@@ -26,7 +26,7 @@ namespace sessionctl {
 namespace {
 
 constexpr int kOwnFailure = 125;
-constexpr int kBrokerExitMilliseconds = 5000;  // between its last event and its end
+constexpr int kBrokerExitMilliseconds = 5000;  // for the broker to end when it should
 
 // The write end of the pipe through which the SIGTERM handler wakes the monitor, and whose handler
 // it is: a broker that inherits the handler takes the default action.
@@ -86,6 +86,8 @@ class Monitor {
   absl::Status StartBroker();
 
   void Watch();
+  void AskBrokerToEnd();
+  void EndStopped();
   bool HandleNextEvent();  // false: nothing more will come
   void HandleStarted(const BrokerEvent& event);
   void HandleExited(const BrokerEvent& event);
@@ -105,6 +107,7 @@ class Monitor {
   std::optional<LockFile> lock_;
   std::optional<Broker> broker_;
   SessionRecord record_;
+  bool stopping_ = false;  // SIGTERM has come
 };
 
 absl::Status Monitor::CompileOwnPolicy() {
@@ -228,14 +231,29 @@ void Monitor::Watch() {
   std::array<pollfd, 2> sources = {pollfd{.fd = broker_->events_fd(), .events = POLLIN},
                                    pollfd{.fd = stop_read_.get(), .events = POLLIN}};
   for (;;) {
-    if (poll(sources.data(), sources.size(), -1) < 0) continue;  // EINTR: by our own handlers
+    const int ready =
+        poll(sources.data(), sources.size(), stopping_ ? kBrokerExitMilliseconds : -1);
+    if (ready < 0) continue;  // EINTR: by our own handlers
+    if (ready == 0) return EndStopped();
     if (sources[0].revents != 0 && !HandleNextEvent()) return;
     if (sources[1].revents != 0) {
-      KillDescendants();
-      End(SessionState::kExited, {.code = {}, .signal = SIGKILL, .reason = "stopped"});
-      return;
+      AskBrokerToEnd();
+      sources[1].fd = -1;  // once is enough
     }
   }
+}
+
+// The broker ends its session on SIGTERM and still tells the counts.
+void Monitor::AskBrokerToEnd() {
+  stopping_ = true;
+  kill(broker_->pid(), SIGTERM);
+  kill(broker_->pid(), SIGCONT);
+}
+
+// It did not: then the whole tree goes without it.
+void Monitor::EndStopped() {
+  KillDescendants();
+  End(SessionState::kExited, {.code = {}, .signal = SIGKILL, .reason = "stopped"});
 }
 
 bool Monitor::HandleNextEvent() {
@@ -288,6 +306,7 @@ void Monitor::HandleExited(const BrokerEvent& event) {
     exit.code = WEXITSTATUS(event.wait_status);
     exit.reason = "exited";
   }
+  if (stopping_) exit.reason = "stopped";
   End(SessionState::kExited, std::move(exit));
 }
 
