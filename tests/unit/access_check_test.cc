@@ -121,8 +121,8 @@ TEST(AccessCheck, DeviceInAMountIsRefused) {
   for (const Operation operation : kAllOperations) {
     AccessRequest request = {operation, &policy.mounts[0], "node", "to"};
     request.is_device = true;
-    const bool name_only = operation == Operation::kRemove ||
-                           operation == Operation::kRenameFrom || operation == Operation::kRenameTo;
+    const bool name_only = operation == Operation::kRemove || operation == Operation::kRenameFrom ||
+                           operation == Operation::kRenameTo;
     EXPECT_EQ(CheckAccess(policy, request).error, name_only ? 0 : EACCES)
         << OperationName(operation);
   }

@@ -200,7 +200,8 @@ TEST(GlobSet, AgreesWithAReferenceOnAllSmallPatternsAndPaths) {
     const GlobSet set = Compile({"/" + Join(pattern)});
     for (const std::vector<std::string>& path : Sequences({"a", "b", "c"}, 4)) {
       const bool expected = SlowMatch(pattern, 0, path, 0);
-      ASSERT_EQ(set.Match(Join(path)) != nullptr, expected) << Join(pattern) << " on " << Join(path);
+      ASSERT_EQ(set.Match(Join(path)) != nullptr, expected)
+          << Join(pattern) << " on " << Join(path);
       ++compared;
     }
   }
