@@ -9,6 +9,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "policy/path_text.h"
 #include "policy/policy_compiler.h"
 #include "policy/syscall_groups.h"
 #include "policy/wall_plans.h"
@@ -59,6 +60,15 @@ void AppendGrants(const CompiledPolicy& compiled, std::string* text) {
                   compiled.reads_reason, "\n");
 }
 
+bool HasNestedMounts(const CompiledPolicy& compiled) {
+  for (const CompiledMount& inner : compiled.mounts) {
+    for (const CompiledMount& outer : compiled.mounts) {
+      if (&inner != &outer && IsAtOrBelow(inner.mount.host, outer.mount.host)) return true;
+    }
+  }
+  return false;
+}
+
 // What a reader would not guess from the grants.
 void AppendNotes(const CompiledPolicy& compiled, std::string* text) {
   for (const std::string& wall : compiled.missing_walls) {
@@ -73,7 +83,7 @@ void AppendNotes(const CompiledPolicy& compiled, std::string* text) {
                     "Note: Landlock cannot subtract. In a mount with exec, a deny rule hides a "
                     "file's content from\n      open, but does not stop its execution.\n");
   }
-  if (compiled.mounts.size() > 1) {
+  if (HasNestedMounts(compiled)) {
     absl::StrAppend(text,
                     "Note: Landlock cannot subtract. Where a mount lies in another, the broker's "
                     "own domain has the\n      wider rights of the two; mediation keeps them "

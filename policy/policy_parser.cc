@@ -233,7 +233,7 @@ class PolicyBuilder {
   absl::Status ApplyExtended(const toml::node& node, const std::string& name,
                              const std::string& source);
   absl::Status ApplySection(const ValueReader& reader, const std::string& section,
-                            const toml::table& table);
+                            const toml::node& node);
   absl::Status ApplyMounts(const ValueReader& reader, const toml::node& node,
                            const std::string& source);
   absl::Status ApplyMount(const ValueReader& reader, const toml::node& node,
@@ -267,21 +267,31 @@ std::string Names(const std::vector<PolicyKey<T>>& keys) {
   });
 }
 
-// Applies every entry of `table`, which belongs to `section` ("" shows no prefix), to `target`.
+// Applies one entry of a table whose keys are `keys`; `prefix` stands in front of its name in
+// messages, `others` are what else could have been written there.
 template <typename T>
-absl::Status ApplyEntries(const ValueReader& reader, const std::string& section,
+absl::Status ApplyEntry(const ValueReader& reader, const std::string& prefix,
+                        const toml::key& entry, const toml::node& node,
+                        const std::vector<PolicyKey<T>>& keys, const std::string& others,
+                        T* target) {
+  const std::string name = prefix + Printable(std::string(entry.str()));
+  const PolicyKey<T>* key = FindKey(keys, entry.str());
+  if (key == nullptr) {
+    return reader.Error(entry, name, absl::StrCat("unknown key; there are ", Names(keys), others));
+  }
+  absl::StatusOr<KeyValue> value = reader.Read(node, *key, name);
+  if (!value.ok()) return value.status();
+  key->set(target, *value);
+  return absl::OkStatus();
+}
+
+template <typename T>
+absl::Status ApplyEntries(const ValueReader& reader, const std::string& prefix,
                           const toml::table& table, const std::vector<PolicyKey<T>>& keys,
                           T* target) {
   for (const auto& [entry, node] : table) {
-    const std::string name =
-        (section.empty() ? "" : section + ".") + Printable(std::string(entry.str()));
-    const PolicyKey<T>* key = FindKey(keys, entry.str());
-    if (key == nullptr) {
-      return reader.Error(entry, name, absl::StrCat("unknown key; there are ", Names(keys)));
-    }
-    absl::StatusOr<KeyValue> value = reader.Read(node, *key, name);
-    if (!value.ok()) return value.status();
-    key->set(target, *value);
+    absl::Status status = ApplyEntry(reader, prefix, entry, node, keys, "", target);
+    if (!status.ok()) return status;
   }
   return absl::OkStatus();
 }
@@ -293,7 +303,7 @@ absl::Status PolicyBuilder::ApplyMount(const ValueReader& reader, const toml::no
   }
   Mount mount;
   const toml::table& table = *node.as_table();
-  if (absl::Status status = ApplyEntries(reader, "mount", table, MountKeys(), &mount);
+  if (absl::Status status = ApplyEntries(reader, "mount.", table, MountKeys(), &mount);
       !status.ok()) {
     return status;
   }
@@ -320,8 +330,11 @@ absl::Status PolicyBuilder::ApplyMounts(const ValueReader& reader, const toml::n
 }
 
 absl::Status PolicyBuilder::ApplySection(const ValueReader& reader, const std::string& section,
-                                         const toml::table& table) {
-  return ApplyEntries(reader, section, table, KeysOf(section), &policy);
+                                         const toml::node& node) {
+  if (!node.is_table()) {
+    return reader.Error(node, section, absl::StrCat("expected a table, written [", section, "]"));
+  }
+  return ApplyEntries(reader, section + ".", *node.as_table(), KeysOf(section), &policy);
 }
 
 absl::Status PolicyBuilder::ApplyExtended(const toml::node& node, const std::string& name,
@@ -365,29 +378,23 @@ absl::Status PolicyBuilder::ApplyTable(const toml::table& table, const std::stri
     if (absl::Status status = ApplyExtends(*extends, source); !status.ok()) return status;
   }
   policy.extends.clear();
-  toml::table top_level;
+  const std::vector<std::string>& sections = PolicySections();
+  const std::string others = absl::StrCat(", mount", absl::StrJoin(sections, ", "));
   for (const auto& [entry, node] : table) {
     const std::string name(entry.str());
+    const bool is_section =
+        !name.empty() && std::find(sections.begin(), sections.end(), name) != sections.end();
     absl::Status status;
-    const std::vector<std::string>& sections = PolicySections();
     if (name == "mount") {
       status = ApplyMounts(reader, node, source);
-    } else if (!name.empty() &&
-               std::find(sections.begin(), sections.end(), name) != sections.end()) {
-      status =
-          node.is_table()
-              ? ApplySection(reader, name, *node.as_table())
-              : reader.Error(node, name, absl::StrCat("expected a table, written [", name, "]"));
-    } else if (FindKey(KeysOf(""), name) == nullptr) {
-      status = reader.Error(entry, Printable(name),
-                            absl::StrCat("unknown key; there are ", Names(KeysOf("")), ", mount",
-                                         absl::StrJoin(sections, ", ")));
+    } else if (is_section) {
+      status = ApplySection(reader, name, node);
     } else {
-      top_level.insert(entry, node);
+      status = ApplyEntry(reader, "", entry, node, KeysOf(""), others, &policy);
     }
     if (!status.ok()) return status;
   }
-  return ApplySection(reader, "", top_level);
+  return absl::OkStatus();
 }
 
 absl::Status PolicyBuilder::ApplyText(const std::string& text, const std::string& source) {
