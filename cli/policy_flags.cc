@@ -84,7 +84,7 @@ bool ApplyModeWord(const std::string& word, Mount& mount) {
 absl::Status ApplyMode(const std::string& text, const std::string& words, Mount& mount) {
   for (const std::string& word : SplitBy(words, ',')) {
     if (ApplyModeWord(word, mount)) continue;
-    return absl::InvalidArgumentError("--mount " + text + ": \"" + word +
+    return absl::InvalidArgumentError(text + ": \"" + word +
                                       "\" is neither an absolute path nor one of rw, ro, exec, "
                                       "noexec, create");
   }
@@ -249,7 +249,7 @@ void AddProcessFlags(CLI::App& app, PolicyFlags& flags) {
 
 absl::StatusOr<Mount> ParseMountFlag(const std::string& text) {
   const std::vector<std::string> parts = SplitBy(text, ':');
-  if (parts[0].empty()) return absl::InvalidArgumentError("--mount needs a directory");
+  if (parts[0].empty()) return absl::InvalidArgumentError("a directory is needed");
   if (parts.size() > 3) {
     return absl::InvalidArgumentError("--mount " + text +
                                       ": too many colons; a path with a colon needs a policy file");
@@ -257,7 +257,7 @@ absl::StatusOr<Mount> ParseMountFlag(const std::string& text) {
   Mount mount = MakeMount(parts[0], "--mount");
   const bool has_destination = parts.size() == 3 || (parts.size() == 2 && parts[1][0] == '/');
   if (has_destination && (parts[1].empty() || parts[1][0] != '/')) {
-    return absl::InvalidArgumentError("--mount " + text + ": the destination must be absolute");
+    return absl::InvalidArgumentError(text + ": the destination must be absolute");
   }
   if (has_destination && Normalize(parts[1]) != mount.alias) {
     return absl::InvalidArgumentError("--mount " + text +

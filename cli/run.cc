@@ -24,11 +24,10 @@ namespace {
 
 using nlohmann::ordered_json;
 
-constexpr char kDescription[] =
-    "Run a program as a session, in the foreground\n\n"
-    "  sessionctl run [OPTIONS] [--] CMD [ARGS...]\n\n"
-    "Options end at the first word that is not one; CMD and ARGS are passed word for word.";
+constexpr char kDescription[] = "Run a program as a session, in the foreground";
 constexpr char kFooter[] =
+    "Synopsis: sessionctl run [OPTIONS] [--] CMD [ARGS...]\n"
+    "Options end at the first word that is not one; CMD and ARGS are passed word for word.\n\n"
     "Exit code: the command's own; 128+N when signal N ended it; 125 when sessionctl failed;\n"
     "126 when CMD cannot be executed; 127 when it is not found; 2 for a usage error.\n\n"
     "Examples:\n"

@@ -16,11 +16,10 @@ namespace {
 
 constexpr int kMaxCount = 10000;
 
-constexpr char kDescription[] =
-    "Start detached sessions and print one id a line\n\n"
-    "  sessionctl spawn [OPTIONS] [--] CMD [ARGS...]\n\n"
-    "Returns when every session has started or failed. Output goes to `sessionctl logs`.";
+constexpr char kDescription[] = "Start detached sessions and print one id a line";
 constexpr char kFooter[] =
+    "Synopsis: sessionctl spawn [OPTIONS] [--] CMD [ARGS...]\n"
+    "Returns when every session has started or failed. Output goes to `sessionctl logs`.\n\n"
     "Exit code: 0 when all have started; else that of the first that failed: 125 when sessionctl\n"
     "failed, 126 when CMD cannot be executed, 127 when it is not found; 2 for a usage error.\n\n"
     "Examples:\n"

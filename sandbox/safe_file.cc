@@ -22,7 +22,10 @@ constexpr int kMaxDepth = 32;
 
 // openat2 gives EAGAIN while somebody renames below the directory: try again, but not forever.
 SysResult<OwnedFd> OpenStrict(int dirfd, const std::string& name, uint64_t flags, mode_t mode = 0) {
-  const OpenHow how = {.flags = flags | O_CLOEXEC | O_NOFOLLOW, .mode = mode, .resolve = kStrict};
+  // kStrict refuses links by itself; O_NOFOLLOW beside O_DIRECTORY would only turn its ELOOP into
+  // ENOTDIR.
+  const uint64_t no_follow = (flags & O_DIRECTORY) != 0 ? 0 : O_NOFOLLOW;
+  const OpenHow how = {.flags = flags | O_CLOEXEC | no_follow, .mode = mode, .resolve = kStrict};
   for (int attempt = 0; attempt < kMaxAttempts; ++attempt) {
     SysResult<OwnedFd> fd = OpenAt2(dirfd, name.c_str(), how);
     if (fd.ok() || (fd.error() != EAGAIN && fd.error() != EINTR)) return fd;
