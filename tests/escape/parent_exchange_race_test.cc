@@ -7,7 +7,8 @@ namespace {
 
 const bool registered = RegisterRaces("ParentExchanged", {Attacker::kParentExchanged, nullptr});
 const bool registered_all =
-    RegisterRaces("ParentExchangedScopeAll", {Attacker::kParentExchanged, nullptr, false, "all"});
+    RegisterRaces("ParentExchangedScopeAll", {Attacker::kParentExchanged, nullptr, false, "all"},
+                  {"open-write", "open-create", "open-read", "cwd-write", "rename"});
 
 }  // namespace
 }  // namespace escape

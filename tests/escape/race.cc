@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <stdlib.h>
 
+#include <algorithm>
 #include <cctype>
 #include <chrono>
 #include <fstream>
@@ -24,6 +25,7 @@ using harness::Command;
 using harness::Outcome;
 using harness::SessionFlags;
 using testcases::PathOperation;
+using Clock = std::chrono::steady_clock;
 
 constexpr long kEnoughBareEscapes = 3;
 constexpr double kBareLimit =
@@ -151,6 +153,12 @@ struct Half {
   std::string difference;
 };
 
+// The unprotected half may end: it has lost a few times, or once after a while.
+bool Enough(long escapes, Clock::time_point start) {
+  return escapes >= kEnoughBareEscapes ||
+         (escapes > 0 && Clock::now() - start > std::chrono::seconds(2));
+}
+
 // One half: starts both, watches the vault until the victim ends, or has been led astray often
 // enough.
 Half RunHalf(const Race& race, bool in_session, const std::vector<std::string>& how_long) {
@@ -158,10 +166,11 @@ Half RunHalf(const Race& race, bool in_session, const std::vector<std::string>& 
   Child attacker(scene.AttackerCommand());
   Command command = scene.VictimCommand(how_long);
   if (in_session) command.argv = harness::SessionArgv(scene.Flags(), command.argv);
+  const Clock::time_point start = Clock::now();
   Child victim(command);
   while (victim.Running()) {
     scene.vault().CheckAndReset();
-    if (!in_session && scene.vault().escapes() >= kEnoughBareEscapes) victim.Signal(SIGTERM);
+    if (!in_session && Enough(scene.vault().escapes(), start)) victim.Signal(SIGTERM);
     poll(nullptr, 0, in_session ? 20 : 1);
   }
   const Outcome ended = victim.Wait();
@@ -292,8 +301,17 @@ void ProveHarmless(Attacker attacker, const PathOperation& operation) {
       << scene.vault().first_difference();
 }
 
-bool RegisterRaces(const char* suite, Race prototype) {
+bool RegisterRaces(const char* suite, Race prototype, const std::vector<std::string>& only) {
   for (const PathOperation& operation : testcases::kPathOperations) {
+    if (!only.empty() && std::find(only.begin(), only.end(), operation.name) == only.end())
+      continue;
+    // chdir is native: it enters the second mount by the link, and what follows begins there. Each
+    // call keeps to the island of the directory that it begins in; docs/threat-model.md names this
+    // limit.
+    if (prototype.links_to_second_mount && prototype.attacker == Attacker::kParentExchanged &&
+        operation.perform == testcases::CwdWrite) {
+      continue;
+    }
     Race race = prototype;
     race.operation = &operation;
     const std::string name = CamelCase(operation.name);
@@ -301,7 +319,7 @@ bool RegisterRaces(const char* suite, Race prototype) {
       ::testing::RegisterTest(suite, (name + "StaysInMount").c_str(), nullptr, nullptr, __FILE__,
                               __LINE__,
                               [race]() -> ::testing::Test* { return new RaceTest(race); });
-    } else if (!race.links_to_second_mount) {
+    } else if (!race.links_to_second_mount && only.empty()) {
       ::testing::RegisterTest(
           suite, (name + "IsHarmlessBare").c_str(), nullptr, nullptr, __FILE__, __LINE__,
           [race]() -> ::testing::Test* { return new HarmlessTest(race.attacker, race.operation); });

@@ -12,6 +12,7 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "tests/testcases/path_operations.h"
 
@@ -45,7 +46,7 @@ void ProveHarmless(Attacker attacker, const testcases::PathOperation& operation)
 // Registers one test for every operation that `attacker` can lead astray, named
 // SUITE.OpenWriteStaysInMount, and one that proves the reason for each that is left out. Returns
 // true.
-bool RegisterRaces(const char* suite, Race prototype);
+bool RegisterRaces(const char* suite, Race prototype, const std::vector<std::string>& only = {});
 
 }  // namespace escape
 

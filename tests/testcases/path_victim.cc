@@ -4,7 +4,7 @@
 // component.
 //
 //   path_victim --op NAME --mount DIR --dir DIR [--cwd DIR] [--make-leaf]
-//               [--attempts N] [--seconds S] [--limit S] [--until-canary N]
+//               [--attempts N] [--seconds S] [--limit S] [--until-canary N] [--think US]
 //
 // Runs until N attempts were made and S seconds have passed (or SIGTERM, or the limit), then prints
 // {"attempts":…,"ok":…,"denied":…,"refused":…,"canary":…,"errors":{"EXDEV":…}} on standard output.
@@ -38,6 +38,7 @@ struct Arguments {
   double seconds = 0;
   double limit = 60;
   long until_canary = LONG_MAX;
+  unsigned think_us = 40;
 };
 
 struct Counts {
@@ -80,6 +81,8 @@ Arguments ParseArguments(int argc, char** argv) {
       arguments.limit = atof(value);
     } else if (flag == "--until-canary") {
       arguments.until_canary = atol(value);
+    } else if (flag == "--think") {
+      arguments.think_us = static_cast<unsigned>(atol(value));
     } else {
       Usage("unknown flag");
     }
@@ -105,12 +108,23 @@ bool LooksSafe(const Arguments& arguments, const Scene& scene) {
   return !S_ISLNK(status.st_mode) || !arguments.operation->follows_leaf;
 }
 
+// A different time at each attempt, so that no attacker's rhythm is missed for long.
+void Think(unsigned most_us) {
+  static unsigned state = 1;
+  state = state * 1103515245 + 12345;
+  if (most_us == 0) return;
+  const auto until = Clock::now() + std::chrono::microseconds((state >> 16) % most_us);
+  while (Clock::now() < until) {
+  }
+}
+
 void Attempt(const Arguments& arguments, Scene& scene, Counts& counts) {
   testcases::PrepareScene(*arguments.operation, scene);
   if (!LooksSafe(arguments, scene)) {
     ++counts.refused;
     return;
   }
+  Think(arguments.think_us);
   ++counts.attempts;
   scene.canary_seen = false;
   const int error = arguments.operation->perform(scene);
