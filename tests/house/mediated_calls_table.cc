@@ -1,0 +1,67 @@
+// Prints docs/mediated_calls.md from the syscall table and the denied groups. To write it anew:
+//   build/release/mediated_calls_table > docs/mediated_calls.md
+#include <algorithm>
+#include <cstdio>
+#include <string>
+#include <vector>
+
+#include "policy/syscall_groups.h"
+#include "sandbox/seccomp_filter.h"
+#include "supervisor/mediator/syscall_table.h"
+
+namespace {
+
+using sessionctl::DescribeArguments;
+using sessionctl::MediatedCall;
+using sessionctl::SyscallRow;
+
+void PrintMediated() {
+  std::vector<SyscallRow> rows = sessionctl::SyscallTable();
+  std::sort(rows.begin(), rows.end(),
+            [](const SyscallRow& a, const SyscallRow& b) { return std::string(a.name) < b.name; });
+  printf("## Mediated: carried out by the broker\n\n");
+  printf("| call | number | arguments | when |\n| --- | --- | --- | --- |\n");
+  for (const SyscallRow& row : rows) {
+    const char* when = row.when == MediatedCall::When::kAlways
+                           ? "always"
+                           : "unless it only reads and reads are native; never with O_PATH";
+    printf("| `%s` | %d | %s | %s |\n", row.name, row.nr, DescribeArguments(row).c_str(), when);
+  }
+}
+
+void PrintDenied() {
+  printf("\n## Denied, by group\n\n");
+  printf("| group | by default | calls | why |\n| --- | --- | --- | --- |\n");
+  for (const sessionctl::SyscallGroup& group : sessionctl::SyscallGroups()) {
+    std::string calls;
+    for (const sessionctl::DeniedCall& call : group.calls) {
+      std::string text = std::string("`") + call.name + "`";
+      if (call.use[0] != '\0') text += std::string(" (") + call.use + ")";
+      if (calls.find(text) != std::string::npos) continue;
+      calls += (calls.empty() ? "" : ", ") + text;
+    }
+    printf("| `%s` | %s | %s | %s |\n", group.name, group.denied_by_default ? "denied" : "allowed",
+           calls.c_str(), group.reason);
+  }
+}
+
+void PrintNative() {
+  printf("\n## Native, though they take a path\n\n");
+  printf("| call | why |\n| --- | --- |\n");
+  for (const sessionctl::NativeCall& call : sessionctl::NativePathCalls()) {
+    printf("| `%s` | %s |\n", call.name, call.reason);
+  }
+}
+
+}  // namespace
+
+int main() {
+  printf("# Mediated calls\n\n");
+  printf(
+      "Written by `mediated_calls_table` from the code; a test compares. Every call that takes a path stands in "
+      "one of the\nthree tables. A call that takes none is native; a number that nobody knows answers ENOSYS.\n\n");
+  PrintMediated();
+  PrintDenied();
+  PrintNative();
+  return 0;
+}
