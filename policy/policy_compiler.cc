@@ -148,8 +148,9 @@ std::string ReasonToMediateReads(const std::vector<Mount>& mounts) {
   return "";
 }
 
-absl::Status DecideReads(CompiledPolicy* compiled) {
-  const std::string reason = ReasonToMediateReads(compiled->policy.mounts);
+absl::Status DecideReads(int landlock_abi, CompiledPolicy* compiled) {
+  const std::string reason = landlock_abi < 1 ? "this kernel has no Landlock that could decide them"
+                                              : ReasonToMediateReads(compiled->policy.mounts);
   switch (compiled->policy.scope) {
     case MediationScope::kAll:
       compiled->reads_mediated = true;
@@ -248,7 +249,7 @@ absl::StatusOr<CompiledPolicy> CompilePolicy(const SessionPolicy& policy,
     status = CheckLandlock(policy.kernel, features.landlock_abi, &compiled.missing_walls);
   }
   if (status.ok()) status = ResolveGrants(variables, &compiled);
-  if (status.ok()) status = DecideReads(&compiled);
+  if (status.ok()) status = DecideReads(features.landlock_abi, &compiled);
   if (!status.ok()) return status;
   compiled.broker_domain = PlanBrokerDomain(compiled, features.landlock_abi);
   compiled.session_domain = PlanSessionDomain(compiled, features.landlock_abi);

@@ -27,13 +27,24 @@ constexpr NamedBit kCloneNamespaces[] = {
 };
 constexpr NamedBit kCloneNewTime = {0x00000080, "CLONE_NEWTIME"};
 
-// asm-generic/ioctls.h, linux/fs.h, linux/fsverity.h. The last four change a file through a
-// descriptor that was opened for reading only.
+// asm-generic/ioctls.h, linux/fs.h, linux/fsverity.h, fs/ext4, linux/btrfs.h, linux/msdos_fs.h,
+// linux/fscrypt.h. All but the first two change a file or directory through a descriptor that was
+// opened for reading only; btrfs's make and remove names.
 constexpr NamedBit kTerminalRequests[] = {{0x5412, "TIOCSTI"}, {0x541c, "TIOCLINUX"}};
 constexpr NamedBit kInodeFlagRequests[] = {{0x40086602, "FS_IOC_SETFLAGS"},
                                            {0x40087602, "FS_IOC_SETVERSION"},
                                            {0x401c5820, "FS_IOC_FSSETXATTR"},
-                                           {0x40806685, "FS_IOC_ENABLE_VERITY"}};
+                                           {0x40806685, "FS_IOC_ENABLE_VERITY"},
+                                           {0x40086604, "EXT4_IOC_SETVERSION"},
+                                           {0x40047211, "FAT_IOCTL_SET_ATTRIBUTES"},
+                                           {0x800c6613, "FS_IOC_SET_ENCRYPTION_POLICY"},
+                                           {0x5000940e, "BTRFS_IOC_SUBVOL_CREATE"},
+                                           {0x50009418, "BTRFS_IOC_SUBVOL_CREATE_V2"},
+                                           {0x50009401, "BTRFS_IOC_SNAP_CREATE"},
+                                           {0x50009417, "BTRFS_IOC_SNAP_CREATE_V2"},
+                                           {0x5000940f, "BTRFS_IOC_SNAP_DESTROY"},
+                                           {0x5000943f, "BTRFS_IOC_SNAP_DESTROY_V2"},
+                                           {0x4008941a, "BTRFS_IOC_SUBVOL_SETFLAGS"}};
 
 constexpr uint32_t kPrSetDumpable = 4;
 constexpr uint32_t kPrSetPtracer = 0x59616d61;
@@ -122,6 +133,12 @@ std::vector<SyscallGroup> MakeGroups() {
        "mediation",
        {{"prctl", EPERM, {IntIs(0, kPrSetDumpable), BitClear(1, 1)}, "PR_SET_DUMPABLE 0"},
         {"prctl", EPERM, {IntIs(0, kPrSetPtracer)}, "PR_SET_PTRACER"}}},
+      {"limits_of_others",
+       "changes the limits of other processes of the uid: with RLIMIT_CPU it ends them",
+       true,
+       "no privilege",
+       {{"prlimit64", 0, {IntIs(0, 0)}},
+        {"prlimit64", EPERM, {}, "naming a process by its id"}}},
       {"terminal", "types into the terminal that the session shares with its caller", true,
        "no privilege", IoctlCalls(EPERM, kTerminalRequests)},
       {"inode_flags", "changes a file through a descriptor that was opened for reading only", true,

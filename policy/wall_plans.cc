@@ -97,6 +97,8 @@ std::map<int, std::vector<FilterCase>> DeniedCases(const ProcessPolicy& process)
 LandlockPlan PlanBrokerDomain(const CompiledPolicy& compiled, int landlock_abi) {
   LandlockPlan plan;
   plan.handled_fs = landlock::FsAccessOfAbi(landlock_abi);
+  // The broker signals its own session only, which is nested below it, and connects to nothing.
+  plan.scoped = landlock::ScopesOfAbi(landlock_abi);
   for (const CompiledMount& mount : compiled.mounts) {
     AddGrant(mount.mount.host, BrokerMountAccess(mount.mount, landlock_abi),
              MountReason(mount.mount), &plan);

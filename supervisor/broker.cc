@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/sysmacros.h>
@@ -89,6 +90,14 @@ sigset_t SignalSet(std::initializer_list<int> signals) {
   sigemptyset(&set);
   for (int signal : signals) sigaddset(&set, signal);
   return set;
+}
+
+// Each worker holds a few descriptors. Only after the command was forked: it keeps the limit that it was given.
+void RaiseDescriptorLimit() {
+  rlimit limit;
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &limit);
 }
 
 // Everything from the fork on. Never returns to the caller's code.
@@ -241,6 +250,7 @@ void BrokerProcess::TakeListener(int channel) {
     if (fd > STDERR_FILENO) close(fd);
   }
   for (int fd : policy_.policy.process.keep_fds) close(fd);
+  RaiseDescriptorLimit();
   mediator_ = std::make_unique<Mediator>(*view_, Notifier(std::move(*listener)), audit_.get());
   if (!mediator_->Start()) FailStart(kOwnFailure, "no thread for the mediator");
   if (!WriteAll(channel, "g", 1).ok()) return;

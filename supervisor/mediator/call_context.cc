@@ -9,6 +9,7 @@
 #include <memory>
 
 #include "sandbox/base/syscalls.h"
+#include "sandbox/walls.h"
 
 namespace sessionctl {
 namespace {
@@ -42,7 +43,7 @@ int CallContext::CheckObject(Operation operation, const PinnedObject& object) {
   request.link_count = object.info.st_nlink;
   // Landlock does not stop metadata changes: those are always decided by where the object really is.
   bool by_path = object.mount == nullptr || object.mount->has_path_rules() ||
-                 operation == Operation::kMetadata;
+                 operation == Operation::kMetadata || session_.HasNestedMounts(*object.mount);
   std::string path;
   if (by_path) {
     SysResult<std::string> real = resolver_.RealPath(object.fd.get(), object.mount);
@@ -53,11 +54,21 @@ int CallContext::CheckObject(Operation operation, const PinnedObject& object) {
     path = std::move(*real);
   }
   request.path = path;
+  return DecideByLastName(request);
+}
+
+// An object that was unlinked (a denied file that somebody replaces by rename) is known by its last name and
+// " (deleted)": the rules on that name still hold for it, and so do those on a name that really ends so.
+int CallContext::DecideByLastName(AccessRequest request) {
+  int error = Decide(request);
+  if (error != 0 || !request.path.ends_with(kDeletedSuffix)) return error;
+  request.path.remove_suffix(kDeletedSuffix.size());
   return Decide(request);
 }
 
 SysResult<std::string> CallContext::NameOf(const PinnedParent& parent) const {
   if (parent.is_mount_root) return std::string();
+  if (!kWalls.beneath) return parent.leaf;  // part of the same wall: where is what was opened?
   SysResult<std::string> directory = resolver_.RealPath(parent.fd.get(), parent.mount);
   if (!directory.ok()) return directory;
   if (directory->empty()) return parent.leaf;
@@ -94,7 +105,7 @@ int CallContext::CheckLinkSource(const PinnedObject& source, const PinnedParent&
   request.other_path = *new_name;
   request.is_regular = S_ISREG(source.info.st_mode);
   request.link_count = source.info.st_nlink;
-  return Decide(request);
+  return DecideByLastName(request);
 }
 
 int CallContext::CheckDescriptorMetadata(const PinnedObject& object) {

@@ -22,7 +22,7 @@ class CallContext {
         notifier_(notifier),
         blocking_(blocking),
         task_(session.proc(), call.tid),
-        resolver_(session, task_),
+        resolver_(session, task_, &denied_by_),
         id_(call.id) {}
   CallContext(const CallContext&) = delete;
   CallContext& operator=(const CallContext&) = delete;
@@ -56,15 +56,16 @@ class CallContext {
 
  private:
   int Decide(const AccessRequest& request);
+  int DecideByLastName(AccessRequest request);
   SysResult<std::string> NameOf(const PinnedParent& parent) const;
 
   const SessionView& session_;
   const Notifier& notifier_;
   BlockingOpens& blocking_;
   RemoteTask task_;
+  std::string denied_by_;  // before resolver_, which writes it too
   PathResolver resolver_;
   uint64_t id_;
-  std::string denied_by_;
 };
 
 }  // namespace sessionctl

@@ -5,7 +5,6 @@
 #include <utility>
 
 #include "sandbox/base/syscalls.h"
-#include "sandbox/walls.h"
 #include "supervisor/mediator/path_walker.h"
 
 namespace sessionctl {
@@ -95,6 +94,15 @@ SysResult<PinnedObject> QuickOutside(const SessionView& session, const std::stri
 
 }  // namespace
 
+PathWalker PathResolver::MakeWalker(const MountView* island) const {
+  return PathWalker(session_, task_, island, refused_by_);
+}
+
+Errno PathResolver::Refuse(int error, const MountView* mount, const char* why) const {
+  if (refused_by_ != nullptr) *refused_by_ = "mount " + mount->guest() + ": " + why;
+  return Errno(error);
+}
+
 PathResolver::Start PathResolver::LocateAbsolute(const std::string& path) const {
   Start start;
   std::string normal = NormalizeUntilDotDot(path);
@@ -127,7 +135,9 @@ SysResult<PathResolver::Start> PathResolver::LocateRelative(const CallerPath& pa
   if (start.mount == nullptr) return LocateAbsolute(*real + "/" + path.path);
   SysResult<bool> same_device = start.mount->root.OnSameDevice(base->get());
   if (!same_device.ok()) return Errno(same_device.error());
-  if (!*same_device) return Errno(EXDEV);
+  if (!*same_device) {
+    return Refuse(EXDEV, start.mount, "the directory lies behind a mount point inside it");
+  }
   start.walk = below.empty() ? path.path : below + "/" + path.path;
   if (info->st_nlink != 0 && HasDotDot(path.path)) {
     start.rest = start.walk;  // "../x" is refused beneath the base, but not beneath the root
@@ -152,7 +162,7 @@ SysResult<PinnedObject> PathResolver::Object(const CallerPath& path, bool follow
     if (extra_resolve != 0) return Errno(ENOSYS);  // callers of openat2 fall back to openat
     SysResult<PinnedObject> quick = QuickOutside(session_, start->walk, follow);
     if (quick.ok()) return quick;
-    return PathWalker(session_, task_, nullptr).Object(nullptr, start->walk, follow);
+    return MakeWalker(nullptr).Object(nullptr, start->walk, follow);
   }
   const MountRoot& root = start->mount->root;
   if (extra_resolve != 0 || !session_.HasNestedMounts(*start->mount)) {
@@ -162,7 +172,7 @@ SysResult<PinnedObject> PathResolver::Object(const CallerPath& path, bool follow
     if (opened.ok()) return Pin(start->mount, std::move(*opened));
     if (extra_resolve != 0 || !WorthWalking(opened.error())) return Errno(opened.error());
   }
-  return PathWalker(session_, task_, nullptr).Object(start->mount, start->walk, follow);
+  return MakeWalker(nullptr).Object(start->mount, start->walk, follow);
 }
 
 SysResult<PinnedParent> PathResolver::Parent(const CallerPath& path, uint64_t extra_resolve) const {
@@ -170,7 +180,7 @@ SysResult<PinnedParent> PathResolver::Parent(const CallerPath& path, uint64_t ex
   if (!start.ok()) return Errno(start.error());
   if (start->mount == nullptr || (extra_resolve == 0 && session_.HasNestedMounts(*start->mount))) {
     if (extra_resolve != 0) return Errno(ENOSYS);
-    return PathWalker(session_, task_, nullptr).Parent(start->mount, start->walk);
+    return MakeWalker(nullptr).Parent(start->mount, start->walk);
   }
   const MountRoot& root = start->mount->root;
   SplitPath split = SplitLast(start->rest);
@@ -179,7 +189,7 @@ SysResult<PinnedParent> PathResolver::Parent(const CallerPath& path, uint64_t ex
                                                0, extra_resolve);
   if (!opened.ok()) {
     if (extra_resolve != 0 || !WorthWalking(opened.error())) return Errno(opened.error());
-    return PathWalker(session_, task_, nullptr).Parent(start->mount, start->walk);
+    return MakeWalker(nullptr).Parent(start->mount, start->walk);
   }
   PinnedParent parent;
   parent.mount = start->mount;
@@ -193,7 +203,7 @@ SysResult<PinnedParent> PathResolver::Parent(const CallerPath& path, uint64_t ex
 SysResult<PinnedParent> PathResolver::ParentOfLink(const PinnedParent& at,
                                                    const std::string& target) const {
   if (target.empty()) return Errno(ENOENT);
-  PathWalker walker(session_, task_, at.mount);
+  PathWalker walker = MakeWalker(at.mount);
   if (target.front() == '/') return walker.Parent(nullptr, target);
   SysResult<std::string> here = RealPath(at.fd.get(), at.mount);
   if (!here.ok()) return Errno(here.error());

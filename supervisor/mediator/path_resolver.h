@@ -47,10 +47,13 @@ struct CallerPath {
   std::string path;  // not empty
 };
 
+class PathWalker;
+
 class PathResolver {
  public:
-  PathResolver(const SessionView& session, const RemoteTask& task)
-      : session_(session), task_(task) {}
+  // `refused_by` (may be nullptr) gets the rule in words when the island rule, not the kernel's own walk, refuses.
+  PathResolver(const SessionView& session, const RemoteTask& task, std::string* refused_by = nullptr)
+      : session_(session), task_(task), refused_by_(refused_by) {}
 
   // The object. `follow`: a link as the last component is followed (it always is before a trailing slash).
   // `extra_resolve`: the caller's own RESOLVE_ flags (openat2). Errors: the kernel's own for the walk, EACCES where
@@ -82,8 +85,12 @@ class PathResolver {
   SysResult<Start> LocateRelative(const CallerPath& path, bool own_anchor) const;
   Start LocateAbsolute(const std::string& path) const;
 
+  PathWalker MakeWalker(const MountView* island) const;
+  Errno Refuse(int error, const MountView* mount, const char* why) const;
+
   const SessionView& session_;
   const RemoteTask& task_;
+  std::string* refused_by_;
 };
 
 }  // namespace sessionctl

@@ -9,7 +9,6 @@
 #include <utility>
 
 #include "sandbox/base/syscalls.h"
-#include "sandbox/walls.h"
 
 namespace sessionctl {
 namespace {
@@ -127,6 +126,9 @@ SysResult<PathWalker::Step> PathWalker::Take(const std::string& name, bool may_e
       mount_ != nullptr
           ? mount_->root.OpenBeneath(Top(), name.c_str(), O_PATH | O_NOFOLLOW)
           : OpenAt(Top(), name.c_str(), O_PATH | O_NOFOLLOW);
+  if (!opened.ok() && opened.error() == EXDEV && mount_ != nullptr) {
+    return Refuse(EXDEV, mount_, "a mount point inside it (cross_device)");
+  }
   // With "no symlinks" even the last component, not to be followed, opens; an inner one is ELOOP either way.
   if (!opened.ok()) return Errno(opened.error());
   SysResult<struct stat> info = Fstat(opened->get());
@@ -163,7 +165,7 @@ SysStatus PathWalker::GoUp() {
     return Done{};
   }
   if (mount_ == nullptr) return Done{};    // "/.." is "/"
-  if (island_ != nullptr) return Errno(EACCES);  // a link leads out of its mount
+  if (island_ != nullptr) return Refuse(EACCES, island_, "a link leads out of it by ..");
   // The caller's own "..", past real directories only: the same as if it had named the place itself.
   std::string guest = mount_->guest();
   SysStatus restarted = RestartAtSlash();
@@ -172,7 +174,9 @@ SysStatus PathWalker::GoUp() {
 }
 
 SysStatus PathWalker::FollowLink(int link) {
-  if (mount_ != nullptr && mount_->root.rules().no_symlinks) return Errno(ELOOP);
+  if (mount_ != nullptr && mount_->root.rules().no_symlinks) {
+    return Refuse(ELOOP, mount_, "symlinks = \"none\"");
+  }
   if (mount_ != nullptr && island_ == nullptr) island_ = mount_;
   SysResult<std::string> target = ReadLinkAt(link, "");
   if (!target.ok()) return Errno(target.error());
@@ -186,7 +190,7 @@ SysStatus PathWalker::FollowLink(int link) {
 // /proc/TID/fd/N, cwd, root, exe: the kernel alone knows what they mean, and lets the broker follow only those of its
 // own session (ptrace access, limited by Landlock). A link in a mount may not lead through one.
 SysStatus PathWalker::FollowMagicLink(const std::string& name, bool last) {
-  if (island_ != nullptr) return Errno(EACCES);
+  if (island_ != nullptr) return Refuse(EACCES, island_, "a link leads to a magic link");
   SysResult<OwnedFd> target = OpenAt(Top(), name.c_str(), O_PATH);
   if (!target.ok()) return Errno(target.error());
   SysResult<std::string> path = PathOfDescriptor(target->get());
@@ -207,7 +211,9 @@ SysStatus PathWalker::FollowMagicLink(const std::string& name, bool last) {
 }
 
 SysStatus PathWalker::EnterMount(const MountView& mount) {
-  if (island_ != nullptr && island_ != &mount) return Errno(EACCES);
+  if (island_ != nullptr && island_ != &mount) {
+    return Refuse(EACCES, island_, "a link leads to another mount");
+  }
   SysResult<OwnedFd> root = Duplicate(mount.root.fd());
   if (!root.ok()) return Errno(root.error());
   mount_ = &mount;
@@ -226,8 +232,17 @@ SysStatus PathWalker::RestartAtSlash() {
 }
 
 SysStatus PathWalker::CheckIsland() const {
-  if (island_ != nullptr && mount_ != island_) return Errno(EACCES);
+  if (island_ != nullptr && mount_ != island_) {
+    return Refuse(EACCES, island_, "a link leads out of it");
+  }
   return Done{};
+}
+
+Errno PathWalker::Refuse(int error, const MountView* mount, const char* why) const {
+  if (refused_by_ != nullptr) {
+    *refused_by_ = mount != nullptr ? "mount " + mount->guest() + ": " + why : why;
+  }
+  return Errno(error);
 }
 
 // N when the walk stands in the caller's own /proc/PID/fd and `name` is N, else -1.
@@ -258,7 +273,9 @@ SysStatus PathWalker::RefuseBrokersOwnProc(int fd, const std::string& name) cons
   SysResult<std::string> status = ReadSmallFile(fd, "status", 4096);
   if (!status.ok()) return Errno(status.error());
   std::string own = "\nTgid:\t" + std::to_string(getpid()) + "\n";
-  if (status->find(own) != std::string::npos) return Errno(EACCES);
+  if (status->find(own) != std::string::npos) {
+    return Refuse(EACCES, nullptr, "the broker's own /proc");
+  }
   return Done{};
 }
 

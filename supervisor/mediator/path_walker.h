@@ -16,8 +16,10 @@ namespace sessionctl {
 class PathWalker {
  public:
   // `island`: the mount that a link has already been followed in, which the walk must not leave; or nullptr.
-  PathWalker(const SessionView& session, const RemoteTask& task, const MountView* island)
-      : session_(session), task_(task), island_(island) {}
+  // `refused_by`: as in PathResolver.
+  PathWalker(const SessionView& session, const RemoteTask& task, const MountView* island,
+             std::string* refused_by)
+      : session_(session), task_(task), island_(island), refused_by_(refused_by) {}
 
   // Walks `path` from the root of `start`, or from "/" when it is nullptr.
   SysResult<PinnedObject> Object(const MountView* start, const std::string& path, bool follow);
@@ -40,6 +42,7 @@ class PathWalker {
   SysStatus EnterMount(const MountView& mount);
   SysStatus RestartAtSlash();
   SysStatus CheckIsland() const;
+  Errno Refuse(int error, const MountView* mount, const char* why) const;
   int CallersDescriptor(const std::string& name) const;
   bool ExpandProcSelf(const std::string& name);
   SysStatus RefuseBrokersOwnProc(int fd, const std::string& name) const;
@@ -50,6 +53,7 @@ class PathWalker {
   const SessionView& session_;
   const RemoteTask& task_;
   const MountView* island_;
+  std::string* refused_by_;
   const MountView* mount_ = nullptr;  // where the walk is now
   std::vector<Frame> frames_;         // from the mount's root, or from "/"
   std::deque<std::string> queue_;

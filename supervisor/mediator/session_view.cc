@@ -16,6 +16,11 @@ int ReadSysctl(int proc, const char* name) {
   return text.ok() ? atoi(text->c_str()) : 0;
 }
 
+bool WasRemoved(int directory) {
+  SysResult<struct stat> info = Fstat(directory);
+  return !info.ok() || info->st_nlink == 0;
+}
+
 }  // namespace
 
 bool PathIsWithin(std::string_view path, std::string_view root, std::string_view* rest) {
@@ -56,6 +61,7 @@ const MountView* SessionView::MountOfRealPath(const std::string& path, std::stri
     SysResult<std::string> root = mount.root.CurrentPath();
     std::string_view below;
     if (!root.ok() || root->size() < best_length || !PathIsWithin(path, *root, &below)) continue;
+    if (root->ends_with(kDeletedSuffix) && WasRemoved(mount.root.fd())) continue;
     best = &mount;
     best_length = root->size();
     rest->assign(below);

@@ -24,6 +24,9 @@ struct MountView {
   bool has_path_rules() const { return !rules->deny.empty() || !rules->read_only.empty(); }
 };
 
+// What d_path writes behind the path of an unlinked object. A name may end so, too.
+inline constexpr std::string_view kDeletedSuffix = " (deleted)";
+
 // `path` is `root` or lies below it; then `rest` is the remainder without a leading slash.
 bool PathIsWithin(std::string_view path, std::string_view root, std::string_view* rest);
 

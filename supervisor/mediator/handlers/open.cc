@@ -194,7 +194,7 @@ class OpenCall {
       if (!S_ISLNK(object->info.st_mode)) return OpenFound(*parent, *object);
       if (Has(O_NOFOLLOW) || (how_.resolve & kResolveNoSymlinks) != 0 || ++links > kMaxLinks ||
           (parent->mount != nullptr && parent->mount->root.rules().no_symlinks)) {
-        return Reply::Error(ELOOP);
+        return Reply::Error(ELOOP);  // as on a nosymfollow mount
       }
       if (how_.resolve != 0) return Reply::Error(EXDEV);
       if (parent->mount == nullptr && OnProcfs(parent->fd.get())) return OpenMagicLink(*parent);
