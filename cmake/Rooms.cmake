@@ -6,8 +6,8 @@ target_compile_options(sessionctl_options INTERFACE
   -Wall -Wextra -Wno-missing-field-initializers -fno-omit-frame-pointer
   $<$<CXX_COMPILER_ID:Clang>:-Wthread-safety>)
 if(SESSIONCTL_SANITIZE)
-  target_compile_options(sessionctl_options INTERFACE -fsanitize=${SESSIONCTL_SANITIZE}
-    $<$<NOT:$<STREQUAL:${SESSIONCTL_SANITIZE},thread>>:-fno-sanitize-recover=all>)
+  target_compile_options(sessionctl_options INTERFACE
+    -fsanitize=${SESSIONCTL_SANITIZE} -fno-sanitize-recover=all)
   target_link_options(sessionctl_options INTERFACE -fsanitize=${SESSIONCTL_SANITIZE})
 endif()
 
