@@ -117,22 +117,14 @@ std::string MountRule(const CompiledMount& mount) {
 
 const char* OperationName(Operation operation) {
   switch (operation) {
-    case Operation::kRead:
-      return "read";
-    case Operation::kWrite:
-      return "write";
-    case Operation::kCreate:
-      return "create";
-    case Operation::kRemove:
-      return "remove";
-    case Operation::kRenameFrom:
-      return "rename_from";
-    case Operation::kRenameTo:
-      return "rename_to";
-    case Operation::kLinkFrom:
-      return "link_from";
-    case Operation::kMetadata:
-      return "metadata";
+    case Operation::kRead: return "read";
+    case Operation::kWrite: return "write";
+    case Operation::kCreate: return "create";
+    case Operation::kRemove: return "remove";
+    case Operation::kRenameFrom: return "rename_from";
+    case Operation::kRenameTo: return "rename_to";
+    case Operation::kLinkFrom: return "link_from";
+    case Operation::kMetadata: return "metadata";
   }
   return "?";
 }

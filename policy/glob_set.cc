@@ -37,9 +37,7 @@ std::optional<bool> MatchBracket(std::string_view pattern, size_t* position, uns
 // behind it if so.
 bool TakesByte(std::string_view pattern, size_t* position, char byte) {
   switch (pattern[*position]) {
-    case '?':
-      ++*position;
-      return true;
+    case '?': ++*position; return true;
     case '[': {
       size_t after = *position;
       if (!MatchBracket(pattern, &after, static_cast<unsigned char>(byte)).value_or(false)) {

@@ -37,12 +37,9 @@ absl::Status MountErrno(const Mount& mount, int error) {
       return MountError(mount, absl::StatusCode::kNotFound,
                         "no such directory (create = true would make it)");
     case EACCES:
-    case EPERM:
-      return MountError(mount, absl::StatusCode::kPermissionDenied, "permission denied");
-    case ENOTDIR:
-      return InvalidMount(mount, "not a directory");
-    default:
-      return InvalidMount(mount, strerrordesc_np(error));
+    case EPERM: return MountError(mount, absl::StatusCode::kPermissionDenied, "permission denied");
+    case ENOTDIR: return InvalidMount(mount, "not a directory");
+    default: return InvalidMount(mount, strerrordesc_np(error));
   }
 }
 

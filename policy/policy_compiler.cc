@@ -162,8 +162,7 @@ absl::Status DecideReads(int landlock_abi, CompiledPolicy* compiled) {
             absl::StrCat("policy: mediation.scope: \"writes\" is not enough: ", reason));
       }
       break;
-    case MediationScope::kAuto:
-      break;
+    case MediationScope::kAuto: break;
   }
   compiled->reads_mediated = !reason.empty();
   compiled->reads_reason =

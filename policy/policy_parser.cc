@@ -39,20 +39,13 @@ absl::Status ErrorAt(const std::string& source, const toml::source_position& whe
 
 std::string TypeName(const toml::node& node) {
   switch (node.type()) {
-    case toml::node_type::table:
-      return "a table";
-    case toml::node_type::array:
-      return "a list";
-    case toml::node_type::string:
-      return "a string";
-    case toml::node_type::integer:
-      return "an integer";
-    case toml::node_type::floating_point:
-      return "a float";
-    case toml::node_type::boolean:
-      return "a boolean";
-    default:
-      return "a date or time";
+    case toml::node_type::table: return "a table";
+    case toml::node_type::array: return "a list";
+    case toml::node_type::string: return "a string";
+    case toml::node_type::integer: return "an integer";
+    case toml::node_type::floating_point: return "a float";
+    case toml::node_type::boolean: return "a boolean";
+    default: return "a date or time";
   }
 }
 
@@ -75,19 +68,16 @@ class ValueReader {
   absl::StatusOr<KeyValue> Read(const toml::node& node, const PolicyKey<T>& key,
                                 const std::string& name) const {
     switch (key.type) {
-      case KeyType::kString:
-        return ReadString(node, key, name);
+      case KeyType::kString: return ReadString(node, key, name);
       case KeyType::kStringList:
         return ReadList<std::string>(node, name, "a list of strings", [&](const toml::node& item) {
           return ReadString(item, key, name);
         });
-      case KeyType::kStringMap:
-        return ReadMap(node, key, name);
+      case KeyType::kStringMap: return ReadMap(node, key, name);
       case KeyType::kBool:
         if (!node.is_boolean()) return Expected(node, name, "a boolean");
         return KeyValue(node.as_boolean()->get());
-      case KeyType::kInteger:
-        return ReadInteger(node, key, name);
+      case KeyType::kInteger: return ReadInteger(node, key, name);
       case KeyType::kIntegerList:
         return ReadList<int64_t>(node, name, "a list of integers", [&](const toml::node& item) {
           return ReadInteger(item, key, name);

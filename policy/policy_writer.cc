@@ -109,18 +109,13 @@ Json IntegerSchema(const PolicyKey<T>& key) {
 template <typename T>
 Json ValueSchema(const PolicyKey<T>& key) {
   switch (key.type) {
-    case KeyType::kString:
-      return StringSchema(key.choices);
-    case KeyType::kStringList:
-      return {{"type", "array"}, {"items", StringSchema(key.choices)}};
+    case KeyType::kString: return StringSchema(key.choices);
+    case KeyType::kStringList: return {{"type", "array"}, {"items", StringSchema(key.choices)}};
     case KeyType::kStringMap:
       return {{"type", "object"}, {"additionalProperties", {{"type", "string"}}}};
-    case KeyType::kBool:
-      return {{"type", "boolean"}};
-    case KeyType::kInteger:
-      return IntegerSchema(key);
-    case KeyType::kIntegerList:
-      return {{"type", "array"}, {"items", IntegerSchema(key)}};
+    case KeyType::kBool: return {{"type", "boolean"}};
+    case KeyType::kInteger: return IntegerSchema(key);
+    case KeyType::kIntegerList: return {{"type", "array"}, {"items", IntegerSchema(key)}};
   }
   return Json::object();
 }

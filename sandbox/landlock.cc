@@ -40,7 +40,8 @@ int LandlockAbi() {
 
 absl::StatusOr<LandlockRuleset> LandlockRuleset::Create(uint64_t handled_fs, uint64_t scoped) {
   RulesetAttr attr = {handled_fs, 0, scoped};
-  // An older kernel refuses a longer structure only if the part it does not know is not zero (E2BIG).
+  // An older kernel refuses a longer structure only if the part it does not know is not zero
+  // (E2BIG).
   long fd = syscall(kNrCreateRuleset, &attr, sizeof(attr), 0);
   if (fd < 0) {
     return absl::FailedPreconditionError(
@@ -68,10 +69,10 @@ SysStatus LandlockRuleset::RestrictSelf() const {
 }
 
 std::string LandlockAccessNames(uint64_t access) {
-  static constexpr const char* kNames[] = {
-      "execute",   "write_file", "read_file", "read_dir",  "remove_dir", "remove_file",
-      "make_char", "make_dir",   "make_reg",  "make_sock", "make_fifo",  "make_block",
-      "make_sym",  "refer",      "truncate",  "ioctl_dev"};
+  static constexpr const char* kNames[] = {"execute",    "write_file",  "read_file", "read_dir",
+                                           "remove_dir", "remove_file", "make_char", "make_dir",
+                                           "make_reg",   "make_sock",   "make_fifo", "make_block",
+                                           "make_sym",   "refer",       "truncate",  "ioctl_dev"};
   std::string names;
   for (size_t bit = 0; bit < sizeof(kNames) / sizeof(kNames[0]); ++bit) {
     if ((access & (1ULL << bit)) == 0) continue;

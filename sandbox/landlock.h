@@ -21,8 +21,9 @@ class LandlockRuleset {
   // Handles exactly `handled_fs` and `scoped` (both must be known to the kernel).
   static absl::StatusOr<LandlockRuleset> Create(uint64_t handled_fs, uint64_t scoped);
 
-  // Grants `access` beneath the object that `fd` (O_PATH will do) refers to. Rights that the ruleset does
-  // not handle, and directory rights on a file, are left out; an empty remainder adds no rule.
+  // Grants `access` beneath the object that `fd` (O_PATH will do) refers to. Rights that the
+  // ruleset does not handle, and directory rights on a file, are left out; an empty remainder adds
+  // no rule.
   absl::Status Allow(int fd, uint64_t access);
 
   // Enforces the ruleset on the calling thread, for good. Needs no_new_privs. Async-signal-safe.

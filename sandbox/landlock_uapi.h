@@ -1,5 +1,6 @@
-// The Landlock constants that this project uses, whatever the build machine's own header knows (Debian
-// 12's stops at ABI 2). Values: Documentation/userspace-api/landlock.rst and uapi/linux/landlock.h.
+// The Landlock constants that this project uses, whatever the build machine's own header knows
+// (Debian 12's stops at ABI 2). Values: Documentation/userspace-api/landlock.rst and
+// uapi/linux/landlock.h.
 #ifndef SANDBOX_LANDLOCK_UAPI_H_
 #define SANDBOX_LANDLOCK_UAPI_H_
 
@@ -27,7 +28,8 @@ inline constexpr uint64_t kFsIoctlDev = 1ULL << 15;  // ABI 5
 inline constexpr uint64_t kScopeAbstractUnixSocket = 1ULL << 0;  // ABI 6
 inline constexpr uint64_t kScopeSignal = 1ULL << 1;              // ABI 6
 
-// Rights that mean something on a file that is not a directory; the kernel refuses others there (EINVAL).
+// Rights that mean something on a file that is not a directory; the kernel refuses others there
+// (EINVAL).
 inline constexpr uint64_t kFsFileRights =
     kFsExecute | kFsWriteFile | kFsReadFile | kFsTruncate | kFsIoctlDev;
 

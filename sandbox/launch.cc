@@ -26,7 +26,8 @@ std::vector<char*> Pointers(std::vector<std::string>& strings) {
   return pointers;
 }
 
-// The command starts with every signal at its default, except those that were ignored by whoever called us (nohup).
+// The command starts with every signal at its default, except those that were ignored by whoever
+// called us (nohup).
 void ResetSignals(const sigset_t& mask) {
   for (int signal = 1; signal <= kLastSignal; ++signal) {
     struct sigaction action;
@@ -81,8 +82,8 @@ void LaunchPlan::Fail(LaunchFailure::Stage stage, int error) const {
   _exit(125);
 }
 
-// Puts the three standard descriptors in place and makes the kept ones inheritable. The two that lead to the broker stay
-// close-on-exec wherever they are.
+// Puts the three standard descriptors in place and makes the kept ones inheritable. The two that
+// lead to the broker stay close-on-exec wherever they are.
 bool LaunchPlan::ArrangeDescriptors() const {
   int held[3];
   for (int i = 0; i < 3; ++i) {
@@ -123,7 +124,8 @@ void LaunchPlan::RunChild() const {
   Execute();
 }
 
-// Like execvp: the first that can be executed; EACCES is remembered, a script without "#!" goes to the shell.
+// Like execvp: the first that can be executed; EACCES is remembered, a script without "#!" goes to
+// the shell.
 void LaunchPlan::Execute() const {
   // Whatever else is open must not get in: only what was kept on purpose survives.
   char** shell_argv = const_cast<char**>(shell_argv_pointers_.data());

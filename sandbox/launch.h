@@ -1,5 +1,5 @@
-// Between fork and exec: the child's side of starting a session's command. Everything is prepared before the fork; RunChild
-// and what it calls are async-signal-safe.
+// Between fork and exec: the child's side of starting a session's command. Everything is prepared
+// before the fork; RunChild and what it calls are async-signal-safe.
 #ifndef SANDBOX_LAUNCH_H_
 #define SANDBOX_LAUNCH_H_
 
@@ -17,7 +17,8 @@
 
 namespace sessionctl {
 
-// What went wrong in the child, as it comes over the status pipe. All zero: the command was executed.
+// What went wrong in the child, as it comes over the status pipe. All zero: the command was
+// executed.
 struct LaunchFailure {
   enum class Stage : uint32_t {
     kNone,
@@ -47,14 +48,15 @@ class LaunchPlan {
   int stdio[3] = {0, 1, 2};
   std::vector<int> keep_fds;  // beyond 0, 1, 2; sorted
   std::string working_directory;
-  bool own_terminal_session = false;            // setsid: detached
-  sigset_t signal_mask = {};                    // what the command starts with
-  const LandlockRuleset* ruleset = nullptr;     // nullptr only under best_effort
+  bool own_terminal_session = false;         // setsid: detached
+  sigset_t signal_mask = {};                 // what the command starts with
+  const LandlockRuleset* ruleset = nullptr;  // nullptr only under best_effort
   const std::vector<sock_filter>* filter = nullptr;
   int channel = -1;  // to the broker: the listener goes out, one byte comes back
   int status = -1;   // write end of the status pipe, close-on-exec
 
-  // Never returns. Fences the calling process in, hands the listener to the broker, executes the command.
+  // Never returns. Fences the calling process in, hands the listener to the broker, executes the
+  // command.
   [[noreturn]] void RunChild() const;
 
  private:

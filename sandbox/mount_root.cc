@@ -11,7 +11,8 @@
 namespace sessionctl {
 namespace {
 
-// The kernel answers EAGAIN when a rename or mount anywhere raced a ".." walk; each retry is a fresh resolution.
+// The kernel answers EAGAIN when a rename or mount anywhere raced a ".." walk; each retry is a
+// fresh resolution.
 constexpr int kMaxAttempts = 64;
 
 #ifndef STATX_MNT_ID

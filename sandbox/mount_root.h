@@ -1,5 +1,6 @@
-// A mount's root: the directory a mount was given as, held open for as long as the session lives. All
-// resolution in the mount is one openat2(RESOLVE_BENEATH) from here or from a directory known to lie here.
+// A mount's root: the directory a mount was given as, held open for as long as the session lives.
+// All resolution in the mount is one openat2(RESOLVE_BENEATH) from here or from a directory known
+// to lie here.
 #ifndef SANDBOX_MOUNT_ROOT_H_
 #define SANDBOX_MOUNT_ROOT_H_
 
@@ -16,20 +17,22 @@ namespace sessionctl {
 class MountRoot {
  public:
   struct Rules {
-    bool no_symlinks = false;   // RESOLVE_NO_SYMLINKS: a link is ELOOP
-    bool cross_device = false;  // without it RESOLVE_NO_XDEV: a mount point inside the tree is EXDEV
+    bool no_symlinks = false;  // RESOLVE_NO_SYMLINKS: a link is ELOOP
+    // Without it RESOLVE_NO_XDEV: a mount point inside the tree is EXDEV.
+    bool cross_device = false;
   };
 
-  // Holds `path`, which must be a directory and not a link. Errors: kNotFound, kPermissionDenied, kInvalidArgument.
+  // Holds `path`, which must be a directory and not a link. Errors: kNotFound, kPermissionDenied,
+  // kInvalidArgument.
   static absl::StatusOr<MountRoot> Open(const std::string& path, Rules rules);
 
   int fd() const { return fd_.get(); }
   const Rules& rules() const { return rules_; }
 
-  // Opens `path` relative to `anchor`, never leaving it: no "..", absolute link or magic link leads out
-  // (EXDEV), and by the rules no link (ELOOP) and no mount point (EXDEV) leads anywhere. `extra_resolve`
-  // adds RESOLVE_ flags of the caller's own. Always close-on-exec and O_NOCTTY. EAGAIN, which the kernel gives
-  // while somebody renames, is retried a bounded number of times.
+  // Opens `path` relative to `anchor`, never leaving it: no "..", absolute link or magic link leads
+  // out (EXDEV), and by the rules no link (ELOOP) and no mount point (EXDEV) leads anywhere.
+  // `extra_resolve` adds RESOLVE_ flags of the caller's own. Always close-on-exec and O_NOCTTY.
+  // EAGAIN, which the kernel gives while somebody renames, is retried a bounded number of times.
   SysResult<OwnedFd> OpenBeneath(int anchor, const char* path, uint64_t flags, mode_t mode = 0,
                                  uint64_t extra_resolve = 0) const;
 

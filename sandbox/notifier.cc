@@ -49,8 +49,9 @@ SysStatus SendResponse(int listener, uint64_t id, int error, int64_t value) {
 
 SysResult<Notification> Notifier::Receive() {
   alignas(seccomp_notif) char buffer[kMaxStructure];
-  memset(buffer, 0, std::min<size_t>(kMaxStructure, std::max<size_t>(Sizes().seccomp_notif,
-                                                                     sizeof(seccomp_notif))));
+  memset(buffer, 0,
+         std::min<size_t>(kMaxStructure,
+                          std::max<size_t>(Sizes().seccomp_notif, sizeof(seccomp_notif))));
   auto* received = reinterpret_cast<seccomp_notif*>(buffer);
   if (ioctl(listener_.get(), SECCOMP_IOCTL_NOTIF_RECV, received) != 0) return LastErrno();
   Notification notification;

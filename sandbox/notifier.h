@@ -1,6 +1,6 @@
-// The receiving end of a seccomp user-notification filter. Receive() and the Send functions may be called from
-// any number of threads at once; nothing here looks at the caller's memory. There is no way to answer
-// "continue": the kernel never runs an intercepted call (trap 14).
+// The receiving end of a seccomp user-notification filter. Receive() and the Send functions may be
+// called from any number of threads at once; nothing here looks at the caller's memory. There is no
+// way to answer "continue": the kernel never runs an intercepted call (trap 14).
 #ifndef SANDBOX_NOTIFIER_H_
 #define SANDBOX_NOTIFIER_H_
 
@@ -25,19 +25,20 @@ class Notifier {
  public:
   explicit Notifier(OwnedFd listener) : listener_(std::move(listener)) {}
 
-  // Blocks for the next intercepted call. Errors: ENOENT (the caller died before it was received: go on),
-  // EINTR, ENODEV or EBADF (no more calls will come).
+  // Blocks for the next intercepted call. Errors: ENOENT (the caller died before it was received:
+  // go on), EINTR, ENODEV or EBADF (no more calls will come).
   SysResult<Notification> Receive();
 
-  // Is the caller still waiting in this call? Its thread id names the same thread for as long as this holds
-  // (trap 18), so ask after each look at it and before each side effect.
+  // Is the caller still waiting in this call? Its thread id names the same thread for as long as
+  // this holds (trap 18), so ask after each look at it and before each side effect.
   bool StillWaiting(uint64_t id) const;
 
   // Answers. ENOENT: the caller has died meanwhile; nothing was delivered.
-  SysStatus SendError(uint64_t id, int error);  // error > 0; 512 (ERESTARTSYS) restarts or interrupts
+  SysStatus SendError(uint64_t id,
+                      int error);  // error > 0; 512 (ERESTARTSYS) restarts or interrupts
   SysStatus SendValue(uint64_t id, int64_t value);
-  // Installs `fd` in the caller and returns its number there, in one step (trap 9). EMFILE: the caller's table is
-  // full; nothing was answered yet.
+  // Installs `fd` in the caller and returns its number there, in one step (trap 9). EMFILE: the
+  // caller's table is full; nothing was answered yet.
   SysStatus SendDescriptor(uint64_t id, int fd, bool close_on_exec);
 
  private:

@@ -33,7 +33,8 @@ SysStatus LockBoundingSet() {
 
 SysStatus DropPrivileges() {
   if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return LastErrno();
-  // Without CAP_SETPCAP the bounding set cannot be touched, and no_new_privs alone keeps it from mattering.
+  // Without CAP_SETPCAP the bounding set cannot be touched, and no_new_privs alone keeps it from
+  // mattering.
   if (HasCapability(CAP_SETPCAP)) {
     if (SysStatus locked = LockBoundingSet(); !locked.ok()) return locked;
   }

@@ -20,7 +20,8 @@ size_t PageSize() {
   return size;
 }
 
-// EPERM from process_vm_readv means that the task made itself undumpable: refused, not a fault (trap 19).
+// EPERM from process_vm_readv means that the task made itself undumpable: refused, not a fault
+// (trap 19).
 Errno MemoryError(int error) { return Errno(error == EPERM ? EACCES : error); }
 
 // Reads up to `size` bytes that lie in one page; returns how many arrived.
@@ -93,13 +94,15 @@ SysResult<OwnedFd> RemoteTask::WorkingDirectory() const {
 SysResult<OwnedFd> RemoteTask::Descriptor(int fd) const {
   if (fd < 0) return Errno(EBADF);
   SysResult<OwnedFd> pidfd = PidfdOpen(tid_, kPidfdThread);
-  // Below 6.9 only a thread group leader has a pidfd; its table is this thread's unless that one unshared it.
+  // Below 6.9 only a thread group leader has a pidfd; its table is this thread's unless that one
+  // unshared it.
   if (!pidfd.ok() && pidfd.error() == EINVAL) pidfd = PidfdOpen(tid_, 0);
   if (pidfd.ok()) {
     SysResult<OwnedFd> duplicate = PidfdGetfd(pidfd->get(), fd);
     if (duplicate.ok() || duplicate.error() == EBADF) return duplicate;
   }
-  // pidfd_getfd taken away (trap 50): the magic link gives the same object, if not the same open file.
+  // pidfd_getfd taken away (trap 50): the magic link gives the same object, if not the same open
+  // file.
   char name[32];
   snprintf(name, sizeof(name), "fd/%d", fd);
   SysResult<OwnedFd> object = OpenProc(name, O_PATH);

@@ -1,6 +1,6 @@
-// A thread of the session, seen from its broker: its memory, descriptors, working directory, umask. All of it may
-// change or vanish at any time; whoever looks asks Notifier::StillWaiting afterwards. Reads are single: nothing
-// here ever reads the same memory twice. Any thread.
+// A thread of the session, seen from its broker: its memory, descriptors, working directory, umask.
+// All of it may change or vanish at any time; whoever looks asks Notifier::StillWaiting afterwards.
+// Reads are single: nothing here ever reads the same memory twice. Any thread.
 #ifndef SANDBOX_REMOTE_TASK_H_
 #define SANDBOX_REMOTE_TASK_H_
 
@@ -32,8 +32,8 @@ class RemoteTask {
 
   pid_t tid() const { return tid_; }
 
-  // A NUL-terminated path, read page by page (trap 20). Errors: EFAULT (an unmapped page before the NUL),
-  // ENAMETOOLONG (no NUL in 4096 bytes), EACCES (the task hides its memory), ESRCH.
+  // A NUL-terminated path, read page by page (trap 20). Errors: EFAULT (an unmapped page before the
+  // NUL), ENAMETOOLONG (no NUL in 4096 bytes), EACCES (the task hides its memory), ESRCH.
   SysResult<std::string> ReadPath(uint64_t address) const;
   // Exactly `size` bytes, or EFAULT.
   SysStatus ReadMemory(uint64_t address, void* data, size_t size) const;

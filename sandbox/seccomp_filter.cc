@@ -61,30 +61,23 @@ std::string RuleName(const FilterRule& rule) {
 
 std::string ActionText(const FilterRule& rule) {
   switch (rule.action) {
-    case FilterAction::kAllow:
-      return "allow";
+    case FilterAction::kAllow: return "allow";
     case FilterAction::kErrno: {
       const char* name = strerrorname_np(rule.error);
       return absl::StrCat("errno ", name != nullptr ? name : std::to_string(rule.error));
     }
-    case FilterAction::kNotify:
-      return "notify";
-    case FilterAction::kKillProcess:
-      return "kill";
+    case FilterAction::kNotify: return "notify";
+    case FilterAction::kKillProcess: return "kill";
   }
   return "?";
 }
 
 uint32_t LibseccompAction(const FilterRule& rule) {
   switch (rule.action) {
-    case FilterAction::kAllow:
-      return SCMP_ACT_ALLOW;
-    case FilterAction::kErrno:
-      return SCMP_ACT_ERRNO(static_cast<uint32_t>(rule.error));
-    case FilterAction::kNotify:
-      return SCMP_ACT_NOTIFY;
-    case FilterAction::kKillProcess:
-      return SCMP_ACT_KILL_PROCESS;
+    case FilterAction::kAllow: return SCMP_ACT_ALLOW;
+    case FilterAction::kErrno: return SCMP_ACT_ERRNO(static_cast<uint32_t>(rule.error));
+    case FilterAction::kNotify: return SCMP_ACT_NOTIFY;
+    case FilterAction::kKillProcess: return SCMP_ACT_KILL_PROCESS;
   }
   return SCMP_ACT_KILL_PROCESS;
 }

@@ -1,6 +1,7 @@
-// The switches that let a test take one userspace wall away in order to show that the other one holds. They
-// are constants of the link, not of the run: production links sandbox/walls.cc, where every wall stands; a
-// test-only broker links a definition of its own. Nothing at run time can change them.
+// The switches that let a test take one userspace wall away in order to show that the other one
+// holds. They are constants of the link, not of the run: production links sandbox/walls.cc, where
+// every wall stands; a test-only broker links a definition of its own. Nothing at run time can
+// change them.
 #ifndef SANDBOX_WALLS_H_
 #define SANDBOX_WALLS_H_
 

@@ -2,7 +2,6 @@
 
 #include <cstring>
 #include <ctime>
-
 #include <nlohmann/json.hpp>
 
 #include "sandbox/base/syscalls.h"
@@ -28,7 +27,8 @@ bool AuditLog::Wants(const AuditEvent& event) const {
   switch (level_) {
     case AuditLevel::kOff: return false;
     case AuditLevel::kDenials: return !event.denied_by.empty();
-    case AuditLevel::kChanges: return !event.denied_by.empty() || (event.changes && event.error == 0);
+    case AuditLevel::kChanges:
+      return !event.denied_by.empty() || (event.changes && event.error == 0);
     case AuditLevel::kAll: return true;
   }
   return false;

@@ -1,5 +1,6 @@
-// The session's audit: one JSON object a line, one write(2) a line, to a descriptor opened with O_APPEND before the
-// broker was fenced in. The session cannot reach it. Format: docs/audit.md. Any thread.
+// The session's audit: one JSON object a line, one write(2) a line, to a descriptor opened with
+// O_APPEND before the broker was fenced in. The session cannot reach it. Format: docs/audit.md. Any
+// thread.
 #ifndef SUPERVISOR_AUDIT_LOG_H_
 #define SUPERVISOR_AUDIT_LOG_H_
 

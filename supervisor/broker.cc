@@ -63,7 +63,8 @@ absl::StatusOr<LandlockRuleset> MakeRuleset(const LandlockPlan& plan, const Sess
   for (const LandlockGrant& grant : plan.grants) {
     OwnedFd opened;
     int fd = -1;
-    // The rule for a mount binds to the very directory that is held, whatever its name means by now.
+    // The rule for a mount binds to the very directory that is held, whatever its name means by
+    // now.
     for (const MountView& mount : view.mounts()) {
       if (mount.rules->mount.host == grant.path) fd = mount.root.fd();
     }
@@ -78,8 +79,8 @@ absl::StatusOr<LandlockRuleset> MakeRuleset(const LandlockPlan& plan, const Sess
       fd = opened.get();
     }
     if (absl::Status added = ruleset->Allow(fd, grant.access); !added.ok()) {
-      return absl::Status(added.code(), absl::StrCat("grant ", grant.path, ": ",
-                                                     std::string(added.message())));
+      return absl::Status(added.code(),
+                          absl::StrCat("grant ", grant.path, ": ", std::string(added.message())));
     }
   }
   return ruleset;
@@ -92,7 +93,8 @@ sigset_t SignalSet(std::initializer_list<int> signals) {
   return set;
 }
 
-// Each worker holds a few descriptors. Only after the command was forked: it keeps the limit that it was given.
+// Each worker holds a few descriptors. Only after the command was forked: it keeps the limit that
+// it was given.
 void RaiseDescriptorLimit() {
   rlimit limit;
   if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
@@ -104,7 +106,11 @@ void RaiseDescriptorLimit() {
 class BrokerProcess {
  public:
   BrokerProcess(const BrokerOptions& options, OwnedFd events, pid_t parent, const sigset_t& mask)
-      : options_(options), policy_(*options.policy), events_(std::move(events)), parent_(parent), mask_(mask) {}
+      : options_(options),
+        policy_(*options.policy),
+        events_(std::move(events)),
+        parent_(parent),
+        mask_(mask) {}
 
   [[noreturn]] void Run() {
     BlockSignals();
@@ -144,9 +150,11 @@ class BrokerProcess {
   pid_t command_ = -1;
 };
 
-// The terminal's signals are the command's business. SIGTERM ends the session: it is also what comes when the parent dies.
+// The terminal's signals are the command's business. SIGTERM ends the session: it is also what
+// comes when the parent dies.
 void BrokerProcess::BlockSignals() {
-  sigset_t blocked = SignalSet({SIGINT, SIGQUIT, SIGTSTP, SIGTTIN, SIGTTOU, SIGHUP, SIGPIPE, SIGTERM, SIGCHLD, SIGUSR1});
+  sigset_t blocked = SignalSet(
+      {SIGINT, SIGQUIT, SIGTSTP, SIGTTIN, SIGTTOU, SIGHUP, SIGPIPE, SIGTERM, SIGCHLD, SIGUSR1});
   sigprocmask(SIG_SETMASK, &blocked, nullptr);
   sigset_t served = SignalSet({SIGTERM, SIGCHLD});
   signals_.Reset(signalfd(-1, &served, SFD_CLOEXEC));
@@ -157,8 +165,8 @@ void BrokerProcess::BlockSignals() {
 
 // The parent's descriptors (its lock, its state) are not the broker's.
 void BrokerProcess::CloseInherited() const {
-  std::vector<int> keep = {events_.get(), signals_.get(), options_.audit_fd, options_.stdin_fd,
-                           options_.stdout_fd, options_.stderr_fd};
+  std::vector<int> keep = {events_.get(),     signals_.get(),     options_.audit_fd,
+                           options_.stdin_fd, options_.stdout_fd, options_.stderr_fd};
   const std::vector<int>& kept = policy_.policy.process.keep_fds;
   keep.insert(keep.end(), kept.begin(), kept.end());
   std::sort(keep.begin(), keep.end());
@@ -184,12 +192,14 @@ absl::Status BrokerProcess::Prepare() {
   if (!filter.ok()) return filter.status();
   filter_ = *std::move(filter);
   if (options_.audit_fd >= 0 && policy_.policy.audit != AuditLevel::kOff) {
-    audit_ = std::make_unique<AuditLog>(options_.audit_fd, policy_.policy.audit, options_.session_id);
+    audit_ =
+        std::make_unique<AuditLog>(options_.audit_fd, policy_.policy.audit, options_.session_id);
   }
   return EnterDomain();
 }
 
-// Both rulesets are made before the first is enforced: inside it, not every grant can be opened any more.
+// Both rulesets are made before the first is enforced: inside it, not every grant can be opened any
+// more.
 absl::Status BrokerProcess::EnterDomain() {
   if (SysStatus dropped = DropPrivileges(); !dropped.ok()) {
     return absl::InternalError(absl::StrCat("dropping privileges: ", strerror(dropped.error())));
@@ -243,7 +253,8 @@ void BrokerProcess::StartSession() {
 void BrokerProcess::TakeListener(int channel) {
   SysResult<OwnedFd> listener = ReceiveDescriptor(channel);
   if (!listener.ok()) return;  // the status pipe tells why
-  // The broker keeps nothing of the session's streams, so that their ends are seen when the session closes them.
+  // The broker keeps nothing of the session's streams, so that their ends are seen when the session
+  // closes them.
   dup2(null_.get(), STDIN_FILENO);
   dup2(null_.get(), STDOUT_FILENO);
   for (int fd : {options_.stdin_fd, options_.stdout_fd, options_.stderr_fd}) {
@@ -285,7 +296,8 @@ std::string BrokerProcess::ExecFailure(const LaunchFailure& failure, int* exit_c
   *exit_code = failure.error == ENOENT ? kNotFound : kNotExecutable;
   std::string text = absl::StrCat(options_.argv[0], ": ", reason);
   if (failure.error == EACCES) {
-    absl::StrAppend(&text, " (not executable, or in no grant with exec: try --rox with its directory)");
+    absl::StrAppend(&text,
+                    " (not executable, or in no grant with exec: try --rox with its directory)");
   }
   return text;
 }
@@ -303,8 +315,8 @@ void BrokerProcess::ReapChildren() {
   while ((pid = waitpid(-1, &status, WNOHANG | WUNTRACED | WCONTINUED | __WALL)) > 0) {
     if (pid != command_) continue;  // an orphan of the session
     if (WIFEXITED(status) || WIFSIGNALED(status)) EndSession(status);
-    BrokerEvent event = MakeEvent(WIFSTOPPED(status) ? BrokerEvent::Kind::kStopped
-                                                     : BrokerEvent::Kind::kContinued);
+    BrokerEvent event =
+        MakeEvent(WIFSTOPPED(status) ? BrokerEvent::Kind::kStopped : BrokerEvent::Kind::kContinued);
     event.pid = command_;
     event.wait_status = status;
     Send(event);

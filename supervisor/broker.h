@@ -1,6 +1,7 @@
-// The broker: one process a session. Start() forks it; it enters its own (outer) Landlock domain, starts the
-// session's command in the inner one, answers its notifications and, when the command ends, ends every process
-// that is left of the session. It dies with its parent and the session dies with it.
+// The broker: one process a session. Start() forks it; it enters its own (outer) Landlock domain,
+// starts the session's command in the inner one, answers its notifications and, when the command
+// ends, ends every process that is left of the session. It dies with its parent and the session
+// dies with it.
 #ifndef SUPERVISOR_BROKER_H_
 #define SUPERVISOR_BROKER_H_
 
@@ -26,8 +27,9 @@ struct BrokerOptions {
   int stdin_fd = 0;
   int stdout_fd = 1;
   int stderr_fd = 2;
-  int audit_fd = -1;            // O_APPEND file or pipe for audit events as JSON lines; -1: none
-  bool foreground = false;      // `run`: the command stays in the caller's process group and terminal session
+  int audit_fd = -1;  // O_APPEND file or pipe for audit events as JSON lines; -1: none
+  bool foreground =
+      false;  // `run`: the command stays in the caller's process group and terminal session
 };
 
 // One message from the broker to its parent. Fixed size: it crosses a SOCK_SEQPACKET.
@@ -37,7 +39,7 @@ struct BrokerEvent {
     kStartFailed,  // exit_code (125, 126 or 127) and message are set; nothing ran
     kStopped,      // the command was stopped by wait_status's signal (job control)
     kContinued,
-    kExited,       // wait_status of the command; the whole tree is gone; counters are set
+    kExited,  // wait_status of the command; the whole tree is gone; counters are set
   };
   Kind kind;
   pid_t pid;
@@ -50,9 +52,9 @@ struct BrokerEvent {
 
 class Broker {
  public:
-  // Forks the broker. The caller must be single-threaded; it becomes a child subreaper, so that a session whose
-  // broker is killed falls to the caller, who must then call KillDescendants(). Errors are set-up errors that show before
-  // the fork; later ones arrive as kStartFailed.
+  // Forks the broker. The caller must be single-threaded; it becomes a child subreaper, so that a
+  // session whose broker is killed falls to the caller, who must then call KillDescendants().
+  // Errors are set-up errors that show before the fork; later ones arrive as kStartFailed.
   static absl::StatusOr<Broker> Start(const BrokerOptions& options);
 
   pid_t pid() const { return pid_; }
@@ -66,13 +68,14 @@ class Broker {
   OwnedFd events_;
 };
 
-// Ends every descendant of the calling process (which must be a child subreaper) except those in `keep`: stops them all first
-// so that none can fork away, kills them, reaps them. Returns how many it killed. For the parent of a broker
-// that was killed, and for the broker itself at the end of its session.
+// Ends every descendant of the calling process (which must be a child subreaper) except those in
+// `keep`: stops them all first so that none can fork away, kills them, reaps them. Returns how many
+// it killed. For the parent of a broker that was killed, and for the broker itself at the end of
+// its session.
 int KillDescendants(const std::vector<pid_t>& keep = {});
 
-// The environment of a session: `policy.environment` applied to `caller` (usually environ). Sets PATH, HOME,
-// TMPDIR, LANG when the policy leaves them open.
+// The environment of a session: `policy.environment` applied to `caller` (usually environ). Sets
+// PATH, HOME, TMPDIR, LANG when the policy leaves them open.
 std::vector<std::string> ResolveEnvironment(const CompiledPolicy& policy,
                                             const std::vector<std::string>& caller);
 

@@ -19,7 +19,8 @@
 namespace sessionctl {
 namespace {
 
-// A process forks faster than it can be found only until it is stopped; this many passes are never needed.
+// A process forks faster than it can be found only until it is stopped; this many passes are never
+// needed.
 constexpr int kMaxPasses = 10000;
 
 // The parent of a process, 0 when it is gone or a zombie (which needs no signal).
@@ -56,7 +57,8 @@ std::set<pid_t> FindDescendants(const std::vector<pid_t>& keep) {
   return found;
 }
 
-// Signals the process only while it is the one that was found: a pidfd pins it, and is then checked against /proc.
+// Signals the process only while it is the one that was found: a pidfd pins it, and is then checked
+// against /proc.
 bool Signal(pid_t pid, int signal) {
   SysResult<OwnedFd> pidfd = PidfdOpen(pid, 0);
   if (!pidfd.ok() || LiveParentOf(std::to_string(pid)) == 0) return false;
@@ -73,7 +75,8 @@ void ReapAll(const std::vector<pid_t>& keep) {
   siginfo_t info;
   for (;;) {
     info.si_pid = 0;
-    if (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT | __WALL) != 0 || info.si_pid == 0) return;
+    if (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT | __WALL) != 0 || info.si_pid == 0)
+      return;
     if (std::find(keep.begin(), keep.end(), info.si_pid) != keep.end()) return;
     waitpid(info.si_pid, nullptr, __WALL | WNOHANG);
   }

@@ -1,4 +1,5 @@
-// ResolveEnvironment (broker.h): a clean environment by default, and what the policy passes or sets.
+// ResolveEnvironment (broker.h): a clean environment by default, and what the policy passes or
+// sets.
 #include <pwd.h>
 #include <unistd.h>
 

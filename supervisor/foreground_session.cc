@@ -43,10 +43,8 @@ bool TerminalSentToGroup(const signalfd_siginfo& info) {
     case SIGTTIN:
     case SIGTTOU:
     case SIGWINCH:
-    case SIGCONT:
-      return true;
-    default:
-      return false;
+    case SIGCONT: return true;
+    default: return false;
   }
 }
 
@@ -123,21 +121,15 @@ void Foreground::HandleNextEvent() {
   if (!received.ok() || !received->has_value()) return HandleLost();
   const BrokerEvent& event = **received;
   switch (event.kind) {
-    case BrokerEvent::Kind::kStarted:
-      return HandleStarted(event.pid);
+    case BrokerEvent::Kind::kStarted: return HandleStarted(event.pid);
     case BrokerEvent::Kind::kStartFailed:
       outcome_.exit_code = event.exit_code;
       outcome_.error = event.message;
       done_ = true;
       return;
-    case BrokerEvent::Kind::kStopped:
-      stopped_by_ = WSTOPSIG(event.wait_status);
-      return;
-    case BrokerEvent::Kind::kContinued:
-      stopped_by_ = 0;
-      return;
-    case BrokerEvent::Kind::kExited:
-      return HandleExited(event);
+    case BrokerEvent::Kind::kStopped: stopped_by_ = WSTOPSIG(event.wait_status); return;
+    case BrokerEvent::Kind::kContinued: stopped_by_ = 0; return;
+    case BrokerEvent::Kind::kExited: return HandleExited(event);
   }
 }
 

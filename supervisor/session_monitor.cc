@@ -266,21 +266,16 @@ bool Monitor::HandleNextEvent() {
   }
   const BrokerEvent& received = **event;
   switch (received.kind) {
-    case BrokerEvent::Kind::kStarted:
-      HandleStarted(received);
-      return true;
+    case BrokerEvent::Kind::kStarted: HandleStarted(received); return true;
     case BrokerEvent::Kind::kStartFailed:
       End(SessionState::kFailed, {.code = received.exit_code,
                                   .signal = {},
                                   .reason = std::string("start failed: ") + received.message});
       Report(received.exit_code, received.message);
       return false;
-    case BrokerEvent::Kind::kExited:
-      HandleExited(received);
-      return false;
+    case BrokerEvent::Kind::kExited: HandleExited(received); return false;
     case BrokerEvent::Kind::kStopped:
-    case BrokerEvent::Kind::kContinued:
-      return true;
+    case BrokerEvent::Kind::kContinued: return true;
   }
   return true;
 }

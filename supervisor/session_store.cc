@@ -200,16 +200,11 @@ absl::Status SignalProcess(const ProcessIdentity& process, int signal) {
 
 const char* SessionStateName(SessionState state) {
   switch (state) {
-    case SessionState::kStarting:
-      return "starting";
-    case SessionState::kRunning:
-      return "running";
-    case SessionState::kExited:
-      return "exited";
-    case SessionState::kFailed:
-      return "failed";
-    case SessionState::kLost:
-      return "lost";
+    case SessionState::kStarting: return "starting";
+    case SessionState::kRunning: return "running";
+    case SessionState::kExited: return "exited";
+    case SessionState::kFailed: return "failed";
+    case SessionState::kLost: return "lost";
   }
   return "lost";
 }

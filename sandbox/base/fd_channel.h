@@ -8,7 +8,8 @@
 namespace sessionctl {
 
 SysStatus SendDescriptor(int socket, int fd);
-// Close-on-exec. Errors: EPIPE when the other end closed without sending, EBADMSG for a message without one.
+// Close-on-exec. Errors: EPIPE when the other end closed without sending, EBADMSG for a message
+// without one.
 SysResult<OwnedFd> ReceiveDescriptor(int socket);
 
 }  // namespace sessionctl

@@ -1,7 +1,8 @@
 #include "sandbox/base/raw_log.h"
 
-#include <cstring>
 #include <unistd.h>
+
+#include <cstring>
 
 namespace sessionctl {
 namespace {

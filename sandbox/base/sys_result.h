@@ -21,8 +21,10 @@ inline Errno LastErrno() { return Errno(errno); }
 template <typename T>
 class [[nodiscard]] SysResult {
  public:
-  SysResult(T value) : state_(std::in_place_index<0>, std::move(value)) {}  // NOLINT(google-explicit-constructor)
-  SysResult(Errno error) : state_(std::in_place_index<1>, error) {}         // NOLINT(google-explicit-constructor)
+  // NOLINTNEXTLINE(google-explicit-constructor): so that a function can return what it has
+  SysResult(T value) : state_(std::in_place_index<0>, std::move(value)) {}
+  // NOLINTNEXTLINE(google-explicit-constructor)
+  SysResult(Errno error) : state_(std::in_place_index<1>, error) {}
 
   bool ok() const { return state_.index() == 0; }
   // 0 when ok().

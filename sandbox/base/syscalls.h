@@ -1,5 +1,6 @@
-// Thin wrappers of system calls that libc (Debian 12's) does not declare, and of the few sequences every room
-// needs. Each one is exactly its system call: errno comes back in the SysResult. Async-signal-safe unless said.
+// Thin wrappers of system calls that libc (Debian 12's) does not declare, and of the few sequences
+// every room needs. Each one is exactly its system call: errno comes back in the SysResult.
+// Async-signal-safe unless said.
 #ifndef SANDBOX_BASE_SYSCALLS_H_
 #define SANDBOX_BASE_SYSCALLS_H_
 
@@ -16,7 +17,8 @@
 
 namespace sessionctl {
 
-// Numbers and flags that a build machine's headers may lack; x86_64 and aarch64 share all numbers from 424 on.
+// Numbers and flags that a build machine's headers may lack; x86_64 and aarch64 share all numbers
+// from 424 on.
 inline constexpr int kNrOpenat2 = 437;
 inline constexpr int kNrPidfdOpen = 434;
 inline constexpr int kNrPidfdGetfd = 438;
@@ -60,8 +62,8 @@ class FdPath {
   char text_[32];
 };
 
-// The path by which the kernel knows an open object (d_path); "… (deleted)" when it has no name any more, no
-// leading slash for what never had one ("pipe:[1]"). Allocates.
+// The path by which the kernel knows an open object (d_path); "… (deleted)" when it has no name any
+// more, no leading slash for what never had one ("pipe:[1]"). Allocates.
 SysResult<std::string> PathOfDescriptor(int fd);
 
 // Reads a whole small file (procfs, sysfs) of at most `limit` bytes. Allocates.

@@ -1,6 +1,6 @@
-// Opens that may wait for another process (a FIFO without its other end). The wait happens in the broker, on the
-// worker that serves the call; a watcher thread ends it when the caller has a signal to handle or is gone, so
-// that Ctrl-C works exactly as it does bare (traps 4 and 27).
+// Opens that may wait for another process (a FIFO without its other end). The wait happens in the
+// broker, on the worker that serves the call; a watcher thread ends it when the caller has a signal
+// to handle or is gone, so that Ctrl-C works exactly as it does bare (traps 4 and 27).
 #ifndef SUPERVISOR_MEDIATOR_BLOCKING_OPEN_H_
 #define SUPERVISOR_MEDIATOR_BLOCKING_OPEN_H_
 
@@ -29,8 +29,9 @@ class BlockingOpens {
   BlockingOpens(const BlockingOpens&) = delete;
   BlockingOpens& operator=(const BlockingOpens&) = delete;
 
-  // open(path, flags) for the caller `task` of notification `id`. Errors: those of open; kErestartsys when
-  // a signal waits for the caller; ESRCH when the caller is gone; EAGAIN when too many wait.
+  // open(path, flags) for the caller `task` of notification `id`. Errors: those of open;
+  // kErestartsys when a signal waits for the caller; ESRCH when the caller is gone; EAGAIN when too
+  // many wait.
   SysResult<OwnedFd> Open(const RemoteTask& task, uint64_t id, const char* path, int flags);
 
  private:

@@ -41,7 +41,8 @@ int CallContext::CheckObject(Operation operation, const PinnedObject& object) {
   request.is_regular = S_ISREG(object.info.st_mode);
   request.is_device = IsDevice(object.info);
   request.link_count = object.info.st_nlink;
-  // Landlock does not stop metadata changes: those are always decided by where the object really is.
+  // Landlock does not stop metadata changes: those are always decided by where the object really
+  // is.
   bool by_path = object.mount == nullptr || object.mount->has_path_rules() ||
                  operation == Operation::kMetadata || session_.HasNestedMounts(*object.mount);
   std::string path;
@@ -57,8 +58,9 @@ int CallContext::CheckObject(Operation operation, const PinnedObject& object) {
   return DecideByLastName(request);
 }
 
-// An object that was unlinked (a denied file that somebody replaces by rename) is known by its last name and
-// " (deleted)": the rules on that name still hold for it, and so do those on a name that really ends so.
+// An object that was unlinked (a denied file that somebody replaces by rename) is known by its last
+// name and " (deleted)": the rules on that name still hold for it, and so do those on a name that
+// really ends so.
 int CallContext::DecideByLastName(AccessRequest request) {
   int error = Decide(request);
   if (error != 0 || !request.path.ends_with(kDeletedSuffix)) return error;

@@ -1,4 +1,5 @@
-// One mediated call on its way through a handler: who asks, what is held, what was decided. Lives on the worker's stack.
+// One mediated call on its way through a handler: who asks, what is held, what was decided. Lives
+// on the worker's stack.
 #ifndef SUPERVISOR_MEDIATOR_CALL_CONTEXT_H_
 #define SUPERVISOR_MEDIATOR_CALL_CONTEXT_H_
 
@@ -37,18 +38,22 @@ class CallContext {
   // Ask before each side effect (trap 18).
   bool StillWaiting() const { return notifier_.StillWaiting(id_); }
 
-  // The verdict on an existing object; 0 or the errno to answer with. Decided by where the pinned object really is.
+  // The verdict on an existing object; 0 or the errno to answer with. Decided by where the pinned
+  // object really is.
   int CheckObject(Operation operation, const PinnedObject& object);
   // The verdict on a name in a pinned directory. `other` is the other end of a rename or link.
-  int CheckName(Operation operation, const PinnedParent& parent, const PinnedParent* other = nullptr);
+  int CheckName(Operation operation, const PinnedParent& parent,
+                const PinnedParent* other = nullptr);
   // The verdict on giving `source` a second name in `to`.
   int CheckLinkSource(const PinnedObject& source, const PinnedParent& to);
   // The verdict on changing the metadata of the object behind a caller's own descriptor.
   int CheckDescriptorMetadata(const PinnedObject& object);
 
-  // Gives this worker thread the caller's umask, so that the kernel applies it (default ACLs included, trap 24).
+  // Gives this worker thread the caller's umask, so that the kernel applies it (default ACLs
+  // included, trap 24).
   SysStatus AdoptUmask() const;
-  // Has the caller no descriptor left? Then an open must fail before it creates or truncates anything.
+  // Has the caller no descriptor left? Then an open must fail before it creates or truncates
+  // anything.
   bool DescriptorTableIsFull() const;
 
   // The rule of the verdict that refused the call; empty if none did.

@@ -17,7 +17,8 @@ namespace sessionctl {
 namespace {
 
 constexpr int kMaxWorkers = 512;
-// Waiting FIFO opens may not take the last workers: those that would end the wait have to be served.
+// Waiting FIFO opens may not take the last workers: those that would end the wait have to be
+// served.
 constexpr int kMaxBlockedOpens = kMaxWorkers - 64;
 constexpr size_t kWorkerStack = 256 * 1024;
 // A worker that sees this many others idle goes away.
@@ -97,8 +98,7 @@ void Mediator::Serve(const Notification& call) {
   SysResult<SyscallRequest> request = DecodeRequest(*row, call, context.task());
   // What was read may belong to another process that got the same thread id (trap 18).
   if (!context.StillWaiting()) return;
-  Reply reply =
-      request.ok() ? row->handler(context, *request) : Reply::Error(request.error());
+  Reply reply = request.ok() ? row->handler(context, *request) : Reply::Error(request.error());
   bool denied = !context.denied_by().empty();
   if (denied) ++denials_;
   if (audit_ != nullptr) {
@@ -115,14 +115,9 @@ void Mediator::Serve(const Notification& call) {
 
 void Mediator::Send(const Notification& call, const Reply& reply) {
   switch (reply.kind()) {
-    case Reply::Kind::kCallerGone:
-      return;
-    case Reply::Kind::kError:
-      (void)notifier_.SendError(call.id, reply.error()).ok();
-      return;
-    case Reply::Kind::kValue:
-      (void)notifier_.SendValue(call.id, reply.value()).ok();
-      return;
+    case Reply::Kind::kCallerGone: return;
+    case Reply::Kind::kError: (void)notifier_.SendError(call.id, reply.error()).ok(); return;
+    case Reply::Kind::kValue: (void)notifier_.SendValue(call.id, reply.value()).ok(); return;
     case Reply::Kind::kDescriptor: {
       SysStatus sent = notifier_.SendDescriptor(call.id, reply.fd(), reply.close_on_exec());
       if (!sent.ok()) (void)notifier_.SendError(call.id, sent.error()).ok();

@@ -1,9 +1,11 @@
 // The mediator: receives a session's intercepted calls and answers them, one straight line each:
-//   Notification → SyscallRow → SyscallRequest (memory copied once) → handler (resolve, decide, act) → Reply → Send.
+//   Notification → SyscallRow → SyscallRequest (memory copied once) → handler (resolve, decide,
+//   act) → Reply → Send.
 //
-// Any number of equal worker threads block in Receive(). Each one, as soon as it has a call, makes sure that
-// another waits for the next (a new thread if need be, up to a bound), so a call that hangs holds up only itself
-// (trap 15) and calls are received at once (trap 1). Each has its own CLONE_FS, hence its own umask.
+// Any number of equal worker threads block in Receive(). Each one, as soon as it has a call, makes
+// sure that another waits for the next (a new thread if need be, up to a bound), so a call that
+// hangs holds up only itself (trap 15) and calls are received at once (trap 1). Each has its own
+// CLONE_FS, hence its own umask.
 #ifndef SUPERVISOR_MEDIATOR_MEDIATOR_H_
 #define SUPERVISOR_MEDIATOR_MEDIATOR_H_
 
@@ -20,7 +22,8 @@ namespace sessionctl {
 
 class Mediator {
  public:
-  // `session` and `audit` must outlive this, and this must outlive its threads: it lives as long as the process.
+  // `session` and `audit` must outlive this, and this must outlive its threads: it lives as long as
+  // the process.
   Mediator(const SessionView& session, Notifier notifier, AuditSink* audit);
   Mediator(const Mediator&) = delete;
   Mediator& operator=(const Mediator&) = delete;

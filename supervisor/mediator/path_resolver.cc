@@ -13,8 +13,8 @@ namespace {
 // The caller's own RESOLVE_ flags that tie a resolution to its dirfd.
 constexpr uint64_t kAnchoredFlags = kResolveBeneath | kResolveInRoot;
 
-// Collapses "//" and "/./" up to the first "..", behind which a name may stand for a link and nothing is touched.
-// Keeps a trailing slash. For absolute paths.
+// Collapses "//" and "/./" up to the first "..", behind which a name may stand for a link and
+// nothing is touched. Keeps a trailing slash. For absolute paths.
 std::string NormalizeUntilDotDot(const std::string& path) {
   std::string normal;
   size_t at = 0;
@@ -70,8 +70,8 @@ SysResult<PinnedObject> Pin(const MountView* mount, OwnedFd fd) {
   return object;
 }
 
-// Outside the mounts, where everything is system grants: one resolution by the kernel, if what it finds is plainly
-// a granted object and neither a mount nor /proc had a part in it.
+// Outside the mounts, where everything is system grants: one resolution by the kernel, if what it
+// finds is plainly a granted object and neither a mount nor /proc had a part in it.
 SysResult<PinnedObject> QuickOutside(const SessionView& session, const std::string& path,
                                      bool follow) {
   OpenHow how;
@@ -114,8 +114,8 @@ PathResolver::Start PathResolver::LocateAbsolute(const std::string& path) const 
 
 SysResult<PathResolver::Start> PathResolver::LocateRelative(const CallerPath& path,
                                                             bool own_anchor) const {
-  SysResult<OwnedFd> base = path.dirfd == AT_FDCWD ? task_.WorkingDirectory()
-                                                   : task_.Descriptor(path.dirfd);
+  SysResult<OwnedFd> base =
+      path.dirfd == AT_FDCWD ? task_.WorkingDirectory() : task_.Descriptor(path.dirfd);
   if (!base.ok()) return Errno(base.error());
   SysResult<struct stat> info = Fstat(base->get());
   if (!info.ok()) return Errno(info.error());
@@ -185,8 +185,8 @@ SysResult<PinnedParent> PathResolver::Parent(const CallerPath& path, uint64_t ex
   const MountRoot& root = start->mount->root;
   SplitPath split = SplitLast(start->rest);
   int anchor = start->base.valid() ? start->base.get() : root.fd();
-  SysResult<OwnedFd> opened = root.OpenBeneath(anchor, OrDot(split.directory), O_PATH | O_DIRECTORY,
-                                               0, extra_resolve);
+  SysResult<OwnedFd> opened =
+      root.OpenBeneath(anchor, OrDot(split.directory), O_PATH | O_DIRECTORY, 0, extra_resolve);
   if (!opened.ok()) {
     if (extra_resolve != 0 || !WorthWalking(opened.error())) return Errno(opened.error());
     return MakeWalker(nullptr).Parent(start->mount, start->walk);

@@ -1,9 +1,11 @@
-// From what a caller wrote to what it means: resolution beneath a mount's held root, by the island rule.
+// From what a caller wrote to what it means: resolution beneath a mount's held root, by the island
+// rule.
 //
-// The answer is made of held descriptors, not of names: the pinned object (O_PATH), or the pinned parent
-// directory and one last component. Whoever acts on it acts with *at() calls on those, so nothing is resolved twice.
-// One fast attempt is a single openat2(RESOLVE_BENEATH). What that refuses although it is legal (absolute links
-// into the mount, "../" detours) is walked component by component, links expanded by hand and bounded at 40.
+// The answer is made of held descriptors, not of names: the pinned object (O_PATH), or the pinned
+// parent directory and one last component. Whoever acts on it acts with *at() calls on those, so
+// nothing is resolved twice. One fast attempt is a single openat2(RESOLVE_BENEATH). What that
+// refuses although it is legal (absolute links into the mount, "../" detours) is walked component
+// by component, links expanded by hand and bounded at 40.
 //
 // Any thread; no state is kept between calls; the caller's memory is never looked at.
 #ifndef SUPERVISOR_MEDIATOR_PATH_RESOLVER_H_
@@ -26,8 +28,9 @@ struct PinnedObject {
   const MountView* mount = nullptr;  // nullptr: outside every mount
   OwnedFd fd;                        // O_PATH
   struct stat info = {};
-  bool through_descriptor = false;  // reached by a magic link of a process of this session (/proc/self/fd/1)
-  int descriptor = -1;              // its number, when it is a descriptor of the caller itself
+  bool through_descriptor =
+      false;            // reached by a magic link of a process of this session (/proc/self/fd/1)
+  int descriptor = -1;  // its number, when it is a descriptor of the caller itself
 };
 
 // The directory in which a path's last component stands, pinned, and that component.
@@ -36,7 +39,8 @@ struct PinnedParent {
   OwnedFd fd;        // O_PATH directory
   std::string leaf;  // never empty, never with a slash inside; may be "." or ".."
   bool trailing_slash = false;
-  bool is_mount_root = false;  // the path names the mount's own root: there is no parent; fd is the root, leaf "."
+  bool is_mount_root =
+      false;  // the path names the mount's own root: there is no parent; fd is the root, leaf "."
 
   // The leaf as the kernel has to see it, so that its own answers for "f/" hold (trap 34).
   std::string KernelLeaf() const { return trailing_slash ? leaf + "/" : leaf; }
@@ -51,25 +55,29 @@ class PathWalker;
 
 class PathResolver {
  public:
-  // `refused_by` (may be nullptr) gets the rule in words when the island rule, not the kernel's own walk, refuses.
-  PathResolver(const SessionView& session, const RemoteTask& task, std::string* refused_by = nullptr)
+  // `refused_by` (may be nullptr) gets the rule in words when the island rule, not the kernel's own
+  // walk, refuses.
+  PathResolver(const SessionView& session, const RemoteTask& task,
+               std::string* refused_by = nullptr)
       : session_(session), task_(task), refused_by_(refused_by) {}
 
-  // The object. `follow`: a link as the last component is followed (it always is before a trailing slash).
-  // `extra_resolve`: the caller's own RESOLVE_ flags (openat2). Errors: the kernel's own for the walk, EACCES where
-  // the path would leave its island, EXDEV at a mount point inside a mount, EBADF and ENOTDIR for the dirfd.
+  // The object. `follow`: a link as the last component is followed (it always is before a trailing
+  // slash). `extra_resolve`: the caller's own RESOLVE_ flags (openat2). Errors: the kernel's own
+  // for the walk, EACCES where the path would leave its island, EXDEV at a mount point inside a
+  // mount, EBADF and ENOTDIR for the dirfd.
   SysResult<PinnedObject> Object(const CallerPath& path, bool follow,
                                  uint64_t extra_resolve = 0) const;
   // The parent directory; the last component is not looked at.
   SysResult<PinnedParent> Parent(const CallerPath& path, uint64_t extra_resolve = 0) const;
-  // The same from a directory of the broker's own (the parent of a link that is being followed); may not leave `island`.
+  // The same from a directory of the broker's own (the parent of a link that is being followed);
+  // may not leave `island`.
   SysResult<PinnedParent> ParentOfLink(const PinnedParent& at, const std::string& target) const;
 
   // The object behind a caller's descriptor. `fd` is the same open file.
   SysResult<PinnedObject> Descriptor(int fd) const;
 
-  // The real path of an object, relative to its mount (absolute outside); EACCES when it is not (or no
-  // longer) where it was resolved.
+  // The real path of an object, relative to its mount (absolute outside); EACCES when it is not (or
+  // no longer) where it was resolved.
   SysResult<std::string> RealPath(int fd, const MountView* mount) const;
 
  private:

@@ -1,6 +1,7 @@
-// The slow half of resolution: one component at a time, each opened O_PATH|O_NOFOLLOW beneath the directory
-// before it, links read and expanded here. Used for what a single openat2(RESOLVE_BENEATH) refuses although it is
-// legal, and for everything outside the mounts. One walk an object; not for sharing between threads.
+// The slow half of resolution: one component at a time, each opened O_PATH|O_NOFOLLOW beneath the
+// directory before it, links read and expanded here. Used for what a single
+// openat2(RESOLVE_BENEATH) refuses although it is legal, and for everything outside the mounts. One
+// walk an object; not for sharing between threads.
 #ifndef SUPERVISOR_MEDIATOR_PATH_WALKER_H_
 #define SUPERVISOR_MEDIATOR_PATH_WALKER_H_
 
@@ -15,8 +16,8 @@ namespace sessionctl {
 
 class PathWalker {
  public:
-  // `island`: the mount that a link has already been followed in, which the walk must not leave; or nullptr.
-  // `refused_by`: as in PathResolver.
+  // `island`: the mount that a link has already been followed in, which the walk must not leave; or
+  // nullptr. `refused_by`: as in PathResolver.
   PathWalker(const SessionView& session, const RemoteTask& task, const MountView* island,
              std::string* refused_by)
       : session_(session), task_(task), island_(island), refused_by_(refused_by) {}

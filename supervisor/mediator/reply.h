@@ -17,7 +17,9 @@ class Reply {
   static Reply Error(int error) { return Reply(Kind::kError, error); }
   static Reply Value(int64_t value) { return Reply(Kind::kValue, value); }
   // 0 or the errno of `status`.
-  static Reply Of(const SysStatus& status) { return status.ok() ? Value(0) : Error(status.error()); }
+  static Reply Of(const SysStatus& status) {
+    return status.ok() ? Value(0) : Error(status.error());
+  }
   // Installs `fd` in the caller.
   static Reply Descriptor(OwnedFd fd, bool close_on_exec) {
     Reply reply(Kind::kDescriptor, 0);

@@ -40,7 +40,9 @@ class Decoder {
   uint64_t Value(const ArgSpec& arg) const {
     return arg.reg < 0 ? arg.constant : call_.args.at(static_cast<size_t>(arg.reg));
   }
-  uint64_t Next(const ArgSpec& arg) const { return call_.args.at(static_cast<size_t>(arg.reg) + 1); }
+  uint64_t Next(const ArgSpec& arg) const {
+    return call_.args.at(static_cast<size_t>(arg.reg) + 1);
+  }
   int Int(const ArgSpec& arg) const { return static_cast<int>(Value(arg)); }
 
   SysStatus DecodeOne(const ArgSpec& arg) {
@@ -50,7 +52,9 @@ class Decoder {
       case ArgRole::kPath: return DecodePath(Value(arg));
       case ArgRole::kOptionalPath: return DecodeOptionalPath(Value(arg));
       case ArgRole::kFd: request_.fd = Int(arg); return Done{};
-      case ArgRole::kOpenFlags: request_.how.flags = static_cast<unsigned>(Value(arg)); return Done{};
+      case ArgRole::kOpenFlags:
+        request_.how.flags = static_cast<unsigned>(Value(arg));
+        return Done{};
       case ArgRole::kOpenHow: request_.is_openat2 = true; return Struct(arg, &request_.how);
       case ArgRole::kMode:
         request_.mode = static_cast<mode_t>(Value(arg));
@@ -58,7 +62,9 @@ class Decoder {
         return Done{};
       case ArgRole::kDev: request_.dev = static_cast<unsigned>(Value(arg)); return Done{};
       case ArgRole::kAtFlags: request_.at_flags = Int(arg); return Done{};
-      case ArgRole::kRenameFlags: request_.rename_flags = static_cast<unsigned>(Value(arg)); return Done{};
+      case ArgRole::kRenameFlags:
+        request_.rename_flags = static_cast<unsigned>(Value(arg));
+        return Done{};
       case ArgRole::kTarget: return DecodeTarget(Value(arg));
       case ArgRole::kUid: request_.uid = static_cast<uid_t>(Value(arg)); return Done{};
       case ArgRole::kGid: request_.gid = static_cast<gid_t>(Value(arg)); return Done{};
@@ -78,7 +84,8 @@ class Decoder {
   SysStatus DecodePath(uint64_t address) {
     SysResult<std::string> path = task_.ReadPath(address);
     if (!path.ok()) return Errno(path.error());
-    request_.paths.at(path_count_++) = CallerPath{std::exchange(dirfd_, AT_FDCWD), std::move(*path)};
+    request_.paths.at(path_count_++) =
+        CallerPath{std::exchange(dirfd_, AT_FDCWD), std::move(*path)};
     return Done{};
   }
 

@@ -1,5 +1,6 @@
-// The decoder: from registers and the caller's memory to a SyscallRequest, by the roles of the row. Every byte is
-// read once (trap 14). A register is cut to the width the kernel takes it in (trap 22).
+// The decoder: from registers and the caller's memory to a SyscallRequest, by the roles of the row.
+// Every byte is read once (trap 14). A register is cut to the width the kernel takes it in (trap
+// 22).
 #ifndef SUPERVISOR_MEDIATOR_SYSCALL_ARGS_H_
 #define SUPERVISOR_MEDIATOR_SYSCALL_ARGS_H_
 
@@ -11,8 +12,8 @@
 
 namespace sessionctl {
 
-// Errors are those that the kernel itself gives before it resolves anything: EFAULT, ENAMETOOLONG, ENOENT (an empty
-// path without AT_EMPTY_PATH is left to the handler), EINVAL, E2BIG, ERANGE.
+// Errors are those that the kernel itself gives before it resolves anything: EFAULT, ENAMETOOLONG,
+// ENOENT (an empty path without AT_EMPTY_PATH is left to the handler), EINVAL, E2BIG, ERANGE.
 SysResult<SyscallRequest> DecodeRequest(const SyscallRow& row, const Notification& call,
                                         const RemoteTask& task);
 

@@ -1,5 +1,5 @@
-// SyscallRequest: a mediated call with everything it points at copied out of the caller's memory, once. What a handler
-// sees can no longer change.
+// SyscallRequest: a mediated call with everything it points at copied out of the caller's memory,
+// once. What a handler sees can no longer change.
 #ifndef SUPERVISOR_MEDIATOR_SYSCALL_REQUEST_H_
 #define SUPERVISOR_MEDIATOR_SYSCALL_REQUEST_H_
 
@@ -40,7 +40,7 @@ struct SyscallRequest {
   bool times_now = false;  // a NULL times pointer
   std::array<timespec, 2> times = {};
   int64_t length = 0;
-  std::string target;       // of symlink
+  std::string target;  // of symlink
   std::string xattr_name;
   std::string xattr_value;
   int xattr_flags = 0;

@@ -29,7 +29,9 @@ constexpr ArgSpec NoFollow() { return Const(ArgRole::kAtFlags, AT_SYMLINK_NOFOLL
 
 constexpr auto kUnlessRead = MediatedCall::When::kUnlessRead;
 
-// Every spelling of trap 36. What an architecture does not have (aarch64: no open, mkdir, …) is left out of its table.
+// Every spelling of trap 36. What an architecture does not have (aarch64: no open, mkdir, …) is
+// left out of its table. One row a call:
+// clang-format off
 std::vector<SyscallRow> MakeTable() {
   return {
       {SYS_openat, "openat", {DirFd(0), Path(1), OpenFlags(2), Mode(3)}, HandleOpen, kUnlessRead},
@@ -87,6 +89,7 @@ std::vector<SyscallRow> MakeTable() {
 #endif
   };
 }
+// clang-format on
 
 const char* RoleName(ArgRole role) {
   switch (role) {

@@ -1,5 +1,5 @@
-// The table: one row a mediated system call. The filter, the decoder, the audit's names, the documentation's
-// table and the hostile-pointer test all derive from it.
+// The table: one row a mediated system call. The filter, the decoder, the audit's names, the
+// documentation's table and the hostile-pointer test all derive from it.
 #ifndef SUPERVISOR_MEDIATOR_SYSCALL_TABLE_H_
 #define SUPERVISOR_MEDIATOR_SYSCALL_TABLE_H_
 
@@ -42,7 +42,8 @@ enum class ArgRole : uint8_t {
   kFileAttr,   // struct file_attr in memory, its size in the next register
 };
 
-// One argument: a role, and the register it is in or (reg < 0) the constant that this spelling implies.
+// One argument: a role, and the register it is in or (reg < 0) the constant that this spelling
+// implies.
 struct ArgSpec {
   ArgRole role = ArgRole::kNone;
   int8_t reg = -1;

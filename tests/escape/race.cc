@@ -39,14 +39,10 @@ double RaceSeconds() {
 
 const char* AttackerName(Attacker attacker) {
   switch (attacker) {
-    case Attacker::kLeafExchanged:
-      return "leaf-exchanged";
-    case Attacker::kParentExchanged:
-      return "parent-exchanged";
-    case Attacker::kLinkLoop:
-      return "link-loop";
-    case Attacker::kMovedOut:
-      return "moved-out";
+    case Attacker::kLeafExchanged: return "leaf-exchanged";
+    case Attacker::kParentExchanged: return "parent-exchanged";
+    case Attacker::kLinkLoop: return "link-loop";
+    case Attacker::kMovedOut: return "moved-out";
   }
   return "";
 }

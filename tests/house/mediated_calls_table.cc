@@ -58,8 +58,10 @@ void PrintNative() {
 int main() {
   printf("# Mediated calls\n\n");
   printf(
-      "Written by `mediated_calls_table` from the code; a test compares. Every call that takes a path stands in "
-      "one of the\nthree tables. A call that takes none is native; a number that nobody knows answers ENOSYS.\n\n");
+      "Written by `mediated_calls_table` from the code; a test compares. Every call that takes a "
+      "path stands in "
+      "one of the\nthree tables. A call that takes none is native; a number that nobody knows "
+      "answers ENOSYS.\n\n");
   PrintMediated();
   PrintDenied();
   PrintNative();

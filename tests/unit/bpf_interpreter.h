@@ -31,28 +31,14 @@ inline uint32_t RunBpf(const std::vector<sock_filter>& program, const seccomp_da
         if (op.k + 4 > sizeof data) return kBpfUnknown;
         memcpy(&accumulator, reinterpret_cast<const char*>(&data) + op.k, 4);
         continue;
-      case BPF_ALU | BPF_AND | BPF_K:
-        accumulator &= op.k;
-        continue;
-      case BPF_JMP | BPF_JA:
-        pc += op.k;
-        continue;
-      case BPF_RET | BPF_K:
-        return op.k;
-      case BPF_JMP | BPF_JEQ | BPF_K:
-        taken = accumulator == op.k;
-        break;
-      case BPF_JMP | BPF_JGT | BPF_K:
-        taken = accumulator > op.k;
-        break;
-      case BPF_JMP | BPF_JGE | BPF_K:
-        taken = accumulator >= op.k;
-        break;
-      case BPF_JMP | BPF_JSET | BPF_K:
-        taken = (accumulator & op.k) != 0;
-        break;
-      default:
-        return kBpfUnknown;
+      case BPF_ALU | BPF_AND | BPF_K: accumulator &= op.k; continue;
+      case BPF_JMP | BPF_JA: pc += op.k; continue;
+      case BPF_RET | BPF_K: return op.k;
+      case BPF_JMP | BPF_JEQ | BPF_K: taken = accumulator == op.k; break;
+      case BPF_JMP | BPF_JGT | BPF_K: taken = accumulator > op.k; break;
+      case BPF_JMP | BPF_JGE | BPF_K: taken = accumulator >= op.k; break;
+      case BPF_JMP | BPF_JSET | BPF_K: taken = (accumulator & op.k) != 0; break;
+      default: return kBpfUnknown;
     }
     pc += taken ? op.jt : op.jf;
   }

@@ -24,7 +24,8 @@ class PathResolverTest : public testing::Test {
   void SetUp() override {
     std::string pattern = testing::TempDir() + "resolverXXXXXX";
     root_ = fs::canonical(mkdtemp(pattern.data()));
-    for (const char* directory : {"a/sub/deep", "b", "outside"}) fs::create_directories(root_ / directory);
+    for (const char* directory : {"a/sub/deep", "b", "outside"})
+      fs::create_directories(root_ / directory);
     for (const char* file : {"a/file", "a/sub/file", "b/private", "outside/secret"}) {
       std::ofstream(root_ / file) << file;
     }
@@ -70,7 +71,8 @@ class PathResolverTest : public testing::Test {
   std::string Place(int fd, const MountView* mount) const {
     SysResult<std::string> real = PathOfDescriptor(fd);
     EXPECT_TRUE(real.ok());
-    std::string text = real->starts_with(root_.string()) ? real->substr(root_.string().size() + 1) : *real;
+    std::string text =
+        real->starts_with(root_.string()) ? real->substr(root_.string().size() + 1) : *real;
     return text + (mount == nullptr ? " (no mount)" : "");
   }
   std::string Abs(const std::string& name) const { return root_ / name; }
@@ -199,7 +201,8 @@ TEST_F(PathResolverTest, AReplacedMountDirectoryChangesNothing) {
   EXPECT_EQ(Resolve("sub/file"), "moved/sub/file");
 }
 
-// d_path writes " (deleted)" behind a removed directory: a directory of just that name must not pass for it.
+// d_path writes " (deleted)" behind a removed directory: a directory of just that name must not
+// pass for it.
 TEST_F(PathResolverTest, ADirectoryNamedLikeARemovedMountIsNoMount) {
   fs::current_path(root_);
   fs::remove_all(root_ / "a");

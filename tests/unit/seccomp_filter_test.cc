@@ -133,14 +133,10 @@ uint32_t Expected(const std::vector<FilterCase>& cases, FilterAction otherwise,
                   const std::vector<uint64_t>& arguments) {
   const auto action = [](FilterAction wanted, int error) -> uint32_t {
     switch (wanted) {
-      case FilterAction::kAllow:
-        return SECCOMP_RET_ALLOW;
-      case FilterAction::kNotify:
-        return SECCOMP_RET_USER_NOTIF;
-      case FilterAction::kErrno:
-        return ErrnoAction(error);
-      case FilterAction::kKillProcess:
-        return SECCOMP_RET_KILL_PROCESS;
+      case FilterAction::kAllow: return SECCOMP_RET_ALLOW;
+      case FilterAction::kNotify: return SECCOMP_RET_USER_NOTIF;
+      case FilterAction::kErrno: return ErrnoAction(error);
+      case FilterAction::kKillProcess: return SECCOMP_RET_KILL_PROCESS;
     }
     return kBpfUnknown;
   };

@@ -1,6 +1,6 @@
-// Every system call that this architecture has a name for is in exactly one place: mediated (the table), denied by a
-// group, native though it takes a path (with a reason), or here, in the list of those that take no path. A new call
-// that nobody has thought about fails the test.
+// Every system call that this architecture has a name for is in exactly one place: mediated (the
+// table), denied by a group, native though it takes a path (with a reason), or here, in the list of
+// those that take no path. A new call that nobody has thought about fails the test.
 #include <gtest/gtest.h>
 
 #include <set>
@@ -16,6 +16,7 @@ namespace {
 constexpr int kNumbers = 512;
 
 const std::set<std::string>& CallsWithoutPath() {
+  // clang-format off
   static const auto* const names = new std::set<std::string>{
       "_sysctl", "accept", "accept4", "adjtimex", "afs_syscall", "alarm", "arch_prctl", "bind",
       "brk", "cachestat", "capget", "capset", "clock_adjtime", "clock_getres", "clock_gettime",
@@ -58,6 +59,7 @@ const std::set<std::string>& CallsWithoutPath() {
       "timerfd_gettime", "timerfd_settime", "times", "tkill", "tuxcall", "umask", "uname",
       "unshare", "uretprobe", "uprobe", "ustat", "vfork", "vhangup", "vmsplice", "vserver", "wait4",
       "waitid", "write", "writev", "personality"};
+  // clang-format on
   return *names;
 }
 
@@ -111,10 +113,11 @@ TEST(SyscallTable, EveryRowIsFoundByItsNumber) {
 // The spellings of trap 36: all of them.
 TEST(SyscallTable, HasEverySpelling) {
   std::set<std::string> expected = {
-      "openat", "openat2", "renameat", "renameat2", "mkdirat", "unlinkat", "linkat", "symlinkat",
-      "mknodat", "fchmod", "fchmodat", "fchmodat2", "fchown", "fchownat", "utimensat", "truncate",
-      "setxattr", "lsetxattr", "fsetxattr", "setxattrat", "removexattr", "lremovexattr",
-      "fremovexattr", "removexattrat", "file_setattr"};
+      "openat",      "openat2",      "renameat",     "renameat2",     "mkdirat",
+      "unlinkat",    "linkat",       "symlinkat",    "mknodat",       "fchmod",
+      "fchmodat",    "fchmodat2",    "fchown",       "fchownat",      "utimensat",
+      "truncate",    "setxattr",     "lsetxattr",    "fsetxattr",     "setxattrat",
+      "removexattr", "lremovexattr", "fremovexattr", "removexattrat", "file_setattr"};
 #ifdef __x86_64__
   expected.insert({"open", "creat", "rename", "mkdir", "rmdir", "unlink", "link", "symlink",
                    "mknod", "chmod", "chown", "lchown", "utime", "utimes", "futimesat"});

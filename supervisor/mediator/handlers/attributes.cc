@@ -1,5 +1,6 @@
-// Mode, owner, times, inode flags. Landlock does not stop these, so they are always decided by where the pinned object
-// really is, and act on exactly that object: through an O_PATH descriptor (trap 37) or the caller's own.
+// Mode, owner, times, inode flags. Landlock does not stop these, so they are always decided by
+// where the pinned object really is, and act on exactly that object: through an O_PATH descriptor
+// (trap 37) or the caller's own.
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -48,7 +49,8 @@ Reply ChangeByDescriptor(CallContext& context, const SyscallRequest& request, Ac
   return act(object->fd.get()) == 0 ? Reply::Value(0) : Reply::Error(errno);
 }
 
-// fchmodat2 where the kernel has it (6.6), else by the magic link, which an O_PATH descriptor allows.
+// fchmodat2 where the kernel has it (6.6), else by the magic link, which an O_PATH descriptor
+// allows.
 int ChangeMode(int fd, mode_t mode) {
   SysStatus changed = Fchmodat2(fd, "", mode, AT_EMPTY_PATH);
   if (!changed.ok() && changed.error() == ENOSYS) return chmod(FdPath(fd).c_str(), mode);

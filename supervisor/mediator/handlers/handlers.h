@@ -1,6 +1,6 @@
-// The operations behind the rows of the syscall table, one file an operation. A handler gets a request whose memory was
-// copied once; it resolves, decides on what it pinned, acts on exactly that, and answers. It does no I/O on the
-// listener. Any worker thread.
+// The operations behind the rows of the syscall table, one file an operation. A handler gets a
+// request whose memory was copied once; it resolves, decides on what it pinned, acts on exactly
+// that, and answers. It does no I/O on the listener. Any worker thread.
 #ifndef SUPERVISOR_MEDIATOR_HANDLERS_HANDLERS_H_
 #define SUPERVISOR_MEDIATOR_HANDLERS_HANDLERS_H_
 

@@ -1,5 +1,5 @@
-// link, linkat. The object that gets the second name is pinned and linked through /proc/self/fd (trap 31), so
-// what was decided on is what is linked, whatever its name means by then.
+// link, linkat. The object that gets the second name is pinned and linked through /proc/self/fd
+// (trap 31), so what was decided on is what is linked, whatever its name means by then.
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -37,7 +37,8 @@ Reply HandleLink(CallContext& context, const SyscallRequest& request) {
   }
   if (source->mount != to->mount) return Reply::Error(EXDEV);
   if (S_ISDIR(source->info.st_mode)) return Reply::Error(EPERM);
-  if (int error = context.CheckName(Operation::kCreate, *to); error != 0) return Reply::Error(error);
+  if (int error = context.CheckName(Operation::kCreate, *to); error != 0)
+    return Reply::Error(error);
   if (int error = context.CheckLinkSource(*source, *to); error != 0) return Reply::Error(error);
   if (!context.StillWaiting()) return Reply::CallerGone();
   int result = linkat(AT_FDCWD, FdPath(source->fd.get()).c_str(), to->fd.get(),

@@ -1,5 +1,5 @@
-// Calls that make a name that is no regular file: mkdir, mknod, symlink. The last component is never followed; the
-// kernel gives its own answers for what exists (trap 34 and 35).
+// Calls that make a name that is no regular file: mkdir, mknod, symlink. The last component is
+// never followed; the kernel gives its own answers for what exists (trap 34 and 35).
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -37,9 +37,8 @@ Reply MakeName(CallContext& context, const CallerPath& path, bool with_umask, Ma
 }  // namespace
 
 Reply HandleMkdir(CallContext& context, const SyscallRequest& request) {
-  return MakeName(context, request.paths[0], true, [&](int dirfd, const char* leaf) {
-    return mkdirat(dirfd, leaf, request.mode);
-  });
+  return MakeName(context, request.paths[0], true,
+                  [&](int dirfd, const char* leaf) { return mkdirat(dirfd, leaf, request.mode); });
 }
 
 Reply HandleMknod(CallContext& context, const SyscallRequest& request) {

@@ -1,5 +1,5 @@
-// rename, renameat, renameat2. Both parents are pinned; both ends are decided on by name, so that nothing denied or
-// read-only changes its name or is replaced, nor an ancestor of it (trap 39).
+// rename, renameat, renameat2. Both parents are pinned; both ends are decided on by name, so that
+// nothing denied or read-only changes its name or is replaced, nor an ancestor of it (trap 39).
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>

@@ -1,4 +1,5 @@
-// truncate. (ftruncate needs no mediation: it acts by the right of the descriptor, and that came from here.)
+// truncate. (ftruncate needs no mediation: it acts by the right of the descriptor, and that came
+// from here.)
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>

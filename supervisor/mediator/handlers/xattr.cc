@@ -1,5 +1,5 @@
-// Extended attributes: by path (on the pinned object, through /proc/self/fd, which ends at a link itself when that is what
-// was pinned) and by the caller's descriptor.
+// Extended attributes: by path (on the pinned object, through /proc/self/fd, which ends at a link
+// itself when that is what was pinned) and by the caller's descriptor.
 #include <fcntl.h>
 #include <sys/xattr.h>
 
