@@ -135,6 +135,7 @@ SysResult<PathWalker::Step> PathWalker::Take(const std::string& name, bool may_e
   if (!info.ok()) return Errno(info.error());
   if (S_ISLNK(info->st_mode) && !may_end_on_link) {
     if (++links_ > kMaxLinks) return Errno(ELOOP);
+    if (!session_.MayFollowLink(Top(), *info)) return Errno(EACCES);
     bool magic = mount_ == nullptr && frames_.size() > 2 && OnProcfs(Top());
     SysStatus followed =
         magic ? FollowMagicLink(name, queue_.empty()) : FollowLink(opened->get());

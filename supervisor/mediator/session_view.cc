@@ -1,5 +1,7 @@
 #include "supervisor/mediator/session_view.h"
 
+#include <unistd.h>
+
 #include <cstdlib>
 #include <cstring>
 #include <utility>
@@ -43,6 +45,7 @@ absl::StatusOr<SessionView> SessionView::Create(const CompiledPolicy& policy) {
   }
   view.proc_ = std::move(*proc);
   view.protected_regular_ = ReadSysctl(view.proc(), "sys/fs/protected_regular");
+  view.protected_symlinks_ = ReadSysctl(view.proc(), "sys/fs/protected_symlinks");
   view.protected_fifos_ = ReadSysctl(view.proc(), "sys/fs/protected_fifos");
   for (const CompiledMount& mount : policy.mounts) {
     MountRoot::Rules rules = {.no_symlinks = mount.mount.symlinks == SymlinkRule::kNone,
@@ -52,6 +55,14 @@ absl::StatusOr<SessionView> SessionView::Create(const CompiledPolicy& policy) {
     view.mounts_.push_back(MountView{&mount, *std::move(root)});
   }
   return view;
+}
+
+bool SessionView::MayFollowLink(int directory, const struct stat& link) const {
+  if (protected_symlinks_ == 0 || link.st_uid == geteuid()) return true;
+  constexpr mode_t kSharedSticky = S_ISVTX | S_IWOTH;
+  SysResult<struct stat> info = Fstat(directory);
+  if (!info.ok()) return false;
+  return (info->st_mode & kSharedSticky) != kSharedSticky || info->st_uid == link.st_uid;
 }
 
 const MountView* SessionView::MountOfRealPath(const std::string& path, std::string* rest) const {

@@ -3,6 +3,8 @@
 #ifndef SUPERVISOR_MEDIATOR_SESSION_VIEW_H_
 #define SUPERVISOR_MEDIATOR_SESSION_VIEW_H_
 
+#include <sys/stat.h>
+
 #include <string>
 #include <string_view>
 #include <vector>
@@ -42,6 +44,10 @@ class SessionView {
   int protected_regular() const { return protected_regular_; }
   int protected_fifos() const { return protected_fifos_; }
 
+  // fs.protected_symlinks (proc_sys_fs(5)): may a link that is followed by hand, not by the kernel, be followed? `link` stands in
+  // `directory`.
+  bool MayFollowLink(int directory, const struct stat& link) const;
+
   // The mount that a real path (of an open object) lies in now, and the rest below its root; nullptr for none.
   // Asks the kernel where each root is, so a replaced or moved mount directory does not mislead it.
   const MountView* MountOfRealPath(const std::string& path, std::string* rest) const;
@@ -58,6 +64,7 @@ class SessionView {
   OwnedFd proc_;
   int protected_regular_ = 0;
   int protected_fifos_ = 0;
+  int protected_symlinks_ = 0;
 };
 
 }  // namespace sessionctl

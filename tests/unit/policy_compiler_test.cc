@@ -168,7 +168,7 @@ TEST_F(PolicyCompiler, BrokerDomainHasTheRightsOfTheGrants) {
   read_only.exec = false;
   const LandlockPlan plan = CompileOk({At("/a"), read_only}).broker_domain;
   const uint64_t read = landlock::kFsReadFile | landlock::kFsReadDir;
-  EXPECT_EQ(plan.scoped, 0U);
+  EXPECT_EQ(plan.scoped, landlock::kScopeSignal | landlock::kScopeAbstractUnixSocket);
   EXPECT_EQ(AccessOf(plan, root_ + "/a"),
             landlock::FsAccessOfAbi(7) &
                 ~(landlock::kFsMakeChar | landlock::kFsMakeBlock | landlock::kFsIoctlDev));

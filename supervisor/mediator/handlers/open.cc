@@ -198,6 +198,9 @@ class OpenCall {
       }
       if (how_.resolve != 0) return Reply::Error(EXDEV);
       if (parent->mount == nullptr && OnProcfs(parent->fd.get())) return OpenMagicLink(*parent);
+      if (!context_.session().MayFollowLink(parent->fd.get(), object->info)) {
+        return Reply::Error(EACCES);
+      }
       SysResult<std::string> target = ReadLinkAt(object->fd.get(), "");
       if (!target.ok()) return Reply::Error(target.error());
       parent = context_.resolver().ParentOfLink(*parent, *target);
