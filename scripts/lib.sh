@@ -36,7 +36,8 @@ ensure_packages() {
 }
 
 BUILD_PACKAGES=(build-essential cmake ninja-build pkg-config libseccomp-dev libabsl-dev
-  libtomlplusplus-dev libcli11-dev nlohmann-json3-dev libgtest-dev libbenchmark-dev)
+  libtomlplusplus-dev libcli11-dev nlohmann-json3-dev libgtest-dev libgmock-dev
+  libbenchmark-dev)
 TEST_PACKAGES=(git sqlite3 busybox-static acl attr)
 
 ensure_build_packages() {

@@ -99,9 +99,11 @@ class Scene:
 
 
 class Attacker:
-    def __init__(self, program, *arguments):
+    """`swap_attacker`. With a pause (microseconds) after each swap it hits the gaps of many slow victims more often."""
+
+    def __init__(self, program, *arguments, pause_us=0):
         self.process = subprocess.Popen(
-            [program, *map(str, arguments)], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
+            [program, *map(str, arguments)], env=dict(os.environ, SWAP_PAUSE_US=str(pause_us)), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
 
     def stop(self):
         """How often it swapped."""
@@ -109,12 +111,16 @@ class Attacker:
         return int(self.process.communicate()[0])
 
 
+# A fleet on few processors would starve the one attacker; the workers stand back.
+STAND_BACK = ["nice", "-n", "15"]
+
+
 class BareFleet:
     """The same program, many times, with no protection."""
 
     def __init__(self, argv, count, directory):
         self.processes = [
-            subprocess.Popen(argv, cwd=directory, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+            subprocess.Popen([*STAND_BACK, *argv], cwd=directory, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                              stderr=subprocess.DEVNULL) for _ in range(count)
         ]
 
@@ -137,7 +143,7 @@ class SessionFleet:
         self.ids = spawned.stdout.split()
 
     def _run(self, *arguments, cwd=None):
-        return subprocess.run([self.sessionctl, *arguments], env=self.environment, cwd=cwd, text=True,
+        return subprocess.run([*STAND_BACK, self.sessionctl, *arguments], env=self.environment, cwd=cwd, text=True,
                               stdin=subprocess.DEVNULL, capture_output=True, check=False)
 
     def wait(self):
@@ -146,6 +152,14 @@ class SessionFleet:
         self._run("prune")
         self.store.cleanup()
         return [waited.returncode]
+
+
+def attack_for(scene, seconds, until_escaped):
+    """Lets the attack go on for `seconds`; the unprotected half until it has lost a few times, at most a minute longer."""
+    begin = time.monotonic()
+    while time.monotonic() - begin < seconds or (until_escaped and scene.escapes < 3
+                                                 and time.monotonic() - begin < seconds + 60):
+        time.sleep(0.05)
 
 
 def gather(directory, expected, deadline):

@@ -29,14 +29,14 @@ def half(options, in_sessions):
         scene.watch()
         program = [str(HERE / "session.mjs"), options.modules, str(shared)]
         attacker = race.Attacker(options.attacker, "link-loop", shared / "results.json",
-                                 scene.secret / "results.json")
+                                 scene.secret / "results.json", pause_us=20)
         start = time.monotonic()
         if in_sessions:
             fleet = race.SessionFleet(options.sessionctl, flags(options, scene), options.node, program,
                                       options.count, shared)
         else:
             fleet = race.BareFleet([options.node, *program], options.count, shared)
-        time.sleep(options.seconds)
+        race.attack_for(scene, options.seconds, until_escaped=not in_sessions)
         (shared / "stop").touch()
         seconds = time.monotonic() - start
         result = race.gather(shared / "counts", options.count, time.monotonic() + 180)

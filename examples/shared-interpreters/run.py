@@ -29,7 +29,7 @@ def half(options, in_sessions):
         scene.keep("results.json")
         scene.watch()
         attacker = race.Attacker(options.attacker, "both", shared / "jobs", shared / ".jobs-link",
-                                 shared / "results.json", scene.secret / "results.json")
+                                 shared / "results.json", scene.secret / "results.json", pause_us=20)
         start = time.monotonic()
         worker = [str(shared / "worker.py"), str(shared)]
         if in_sessions:
@@ -38,7 +38,7 @@ def half(options, in_sessions):
         else:
             fleet = race.BareFleet([PYTHON, *worker], options.count, shared)
         started = time.monotonic() - start
-        time.sleep(options.seconds)
+        race.attack_for(scene, options.seconds, until_escaped=not in_sessions)
         (shared / "stop").touch()
         seconds = time.monotonic() - start
         result = race.gather(shared / "counts", options.count, time.monotonic() + 60)

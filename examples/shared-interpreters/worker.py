@@ -34,7 +34,10 @@ def write_results():
 
 
 def looks_safe(path):
-    return not os.path.islink(path) and os.path.realpath(path).startswith(directory + "/")
+    try:
+        return not os.path.islink(path) and os.path.realpath(path).startswith(directory + "/")
+    except OSError:  # swapped in the middle of the look
+        return False
 
 
 number = 0

@@ -15,6 +15,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <unistd.h>
@@ -26,21 +27,42 @@ static void RequestStop(int signal_number) {
   stop_requested = 1;
 }
 
+static void Pause(void) {
+  static long pause_us = -1;
+  if (pause_us < 0) {
+    const char* text = getenv("SWAP_PAUSE_US");
+    pause_us = text != NULL ? atol(text) : 0;
+  }
+  if (pause_us > 0) usleep((useconds_t)pause_us);
+}
+
 static int Exchange(const char* a, const char* b) {
   return renameat2(AT_FDCWD, a, AT_FDCWD, b, RENAME_EXCHANGE) == 0;
 }
 
 /* One turn there and one back; each returns how many of the two succeeded. */
-static int ExchangeTurn(const char* a, const char* b) { return Exchange(a, b) + Exchange(a, b); }
+static int ExchangeTurn(const char* a, const char* b) {
+  int done = Exchange(a, b);
+  Pause();
+  done += Exchange(a, b);
+  Pause();
+  return done;
+}
 
 static int LinkTurn(const char* path, const char* target) {
   int done = symlink(target, path) == 0;
-  return done + (unlink(path) == 0);
+  Pause();
+  done += unlink(path) == 0;
+  Pause();
+  return done;
 }
 
 static int MoveTurn(const char* home, const char* away) {
   int done = rename(home, away) == 0;
-  return done + (rename(away, home) == 0);
+  Pause();
+  done += rename(away, home) == 0;
+  Pause();
+  return done;
 }
 
 int main(int argc, char** argv) {
