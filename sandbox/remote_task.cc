@@ -27,6 +27,8 @@ Errno MemoryError(int error) { return Errno(error == EPERM ? EACCES : error); }
 // Reads up to `size` bytes that lie in one page; returns how many arrived.
 SysResult<size_t> ReadWithinPage(pid_t tid, uint64_t address, void* data, size_t size) {
   iovec local = {data, size};
+  // An address of the caller's memory, never followed here.
+  // NOLINTNEXTLINE(performance-no-int-to-ptr)
   iovec remote = {reinterpret_cast<void*>(address), size};
   ssize_t count = process_vm_readv(tid, &local, 1, &remote, 1, 0);
   if (count < 0) return MemoryError(errno);

@@ -138,8 +138,8 @@ SysStatus RemoveDirectory(int parent, const std::string& leaf, int depth) {
 
 SysStatus RemoveEntry(int parent, const std::string& leaf, int depth) {
   if (unlinkat(parent, leaf.c_str(), 0) == 0) return Done{};
-  if (errno != EISDIR && errno != EPERM)
-    return LastErrno();  // EPERM: POSIX's answer for a directory
+  // EPERM: POSIX's answer for a directory.
+  if (errno != EISDIR && errno != EPERM) return LastErrno();
   return RemoveDirectory(parent, leaf, depth);
 }
 
