@@ -21,8 +21,24 @@ namespace {
 constexpr char kPlaceholderSession[] = "000000000000";
 
 absl::StatusOr<CompiledPolicy> Compile(const SessionPolicy& policy) {
-  return CompilePolicy(policy, {.session = kPlaceholderSession, .user = CurrentUserName()},
-                       ProbeKernelFeatures(), MediatedCalls());
+  return CompilePolicy(policy, SessionVariables(kPlaceholderSession), ProbeKernelFeatures(), MediatedCalls());
+}
+
+std::string Expand(std::string text, const std::string& variable, const std::string& value) {
+  for (size_t at; (at = text.find(variable)) != std::string::npos;) {
+    text.replace(at, variable.size(), value);
+  }
+  return text;
+}
+
+std::string ExpandedHost(const Mount& mount) {
+  return Expand(Expand(mount.host, "{session}", kPlaceholderSession), "{user}", CurrentUserName());
+}
+
+// Would starting a session make this mount's directory?
+bool IsToBeMade(const Mount& mount) {
+  struct stat st;
+  return mount.create && lstat(ExpandedHost(mount).c_str(), &st) != 0;
 }
 
 // A policy is bad wherever it is; that a directory or a wall is missing is a matter of this
@@ -30,7 +46,8 @@ absl::StatusOr<CompiledPolicy> Compile(const SessionPolicy& policy) {
 int Check(const std::string& path) {
   absl::StatusOr<SessionPolicy> policy = LoadPolicyFile(path);
   if (!policy.ok()) return Fail(kExitNotFound, policy.status());
-  for (Mount& mount : policy->mounts) mount.create = false;  // look only
+  // Look only: what a start would make is left out.
+  std::erase_if(policy->mounts, [](const Mount& mount) { return IsToBeMade(mount); });
   const absl::Status compiled = Compile(*policy).status();
   if (absl::IsInvalidArgument(compiled)) return Fail(kExitNotFound, compiled);
   if (!compiled.ok()) {
@@ -41,22 +58,11 @@ int Check(const std::string& path) {
   return 0;
 }
 
-std::string Expand(std::string text, const std::string& variable, const std::string& value) {
-  for (size_t at; (at = text.find(variable)) != std::string::npos;) {
-    text.replace(at, variable.size(), value);
-  }
-  return text;
-}
-
 // The directories that compiling `policy` makes: explaining must leave none behind.
 std::vector<std::string> MissingDirectories(const SessionPolicy& policy) {
   std::vector<std::string> missing;
   for (const Mount& mount : policy.mounts) {
-    if (!mount.create) continue;
-    const std::string host =
-        Expand(Expand(mount.host, "{session}", kPlaceholderSession), "{user}", CurrentUserName());
-    struct stat st;
-    if (lstat(host.c_str(), &st) != 0) missing.push_back(host);
+    if (IsToBeMade(mount)) missing.push_back(ExpandedHost(mount));
   }
   return missing;
 }

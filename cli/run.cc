@@ -89,7 +89,7 @@ absl::Status KeepFromSession(int status_fd) {
 absl::StatusOr<CompiledPolicy> Compile(const RunFlags& flags, const std::string& id) {
   absl::StatusOr<SessionPolicy> policy = BuildPolicy(flags.policy);
   if (!policy.ok()) return policy.status();
-  return CompilePolicy(*policy, {.session = id, .user = CurrentUserName()}, ProbeKernelFeatures(),
+  return CompilePolicy(*policy, SessionVariables(id), ProbeKernelFeatures(),
                        MediatedCalls());
 }
 

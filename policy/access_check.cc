@@ -93,17 +93,19 @@ Verdict CheckReadOnly(const AccessRequest& request) {
   return {};
 }
 
-// A directory takes what is below it along: no rule may lose its hold on that (trap 39). A regular
-// file has nothing below it, and its own two names are checked as such.
-Verdict CheckMoveUncovers(const AccessRequest& request) {
+// A directory takes what is below it along: no rule may lose its hold on that (trap 39), and none
+// may gain it, or content made under another name would stand where the session may make none. A
+// regular file has nothing below it, and its own two names are checked as such.
+Verdict CheckMoveChangesCover(const AccessRequest& request) {
   if (request.operation != Operation::kRenameFrom || request.is_regular) return {};
-  const std::string* uncovered = nullptr;
-  if (!request.mount->deny.StillCoveredAfterRename(request.path, request.other_path, &uncovered)) {
-    return {EACCES, absl::StrCat("deny ", *uncovered, " would no longer hold")};
-  }
-  if (!request.mount->read_only.StillCoveredAfterRename(request.path, request.other_path,
-                                                        &uncovered)) {
-    return {EROFS, absl::StrCat("read_only ", *uncovered, " would no longer hold")};
+  const std::string* rule = nullptr;
+  const auto changes = [&](const GlobSet& globs) {
+    return !globs.StillCoveredAfterRename(request.path, request.other_path, &rule) ||
+           !globs.StillCoveredAfterRename(request.other_path, request.path, &rule);
+  };
+  if (changes(request.mount->deny)) return {EACCES, absl::StrCat("deny ", *rule, " below it")};
+  if (changes(request.mount->read_only)) {
+    return {EROFS, absl::StrCat("read_only ", *rule, " below it")};
   }
   return {};
 }
@@ -138,7 +140,7 @@ Verdict CheckAccess(const CompiledPolicy& policy, const AccessRequest& request) 
   if (Verdict verdict = CheckNestedMounts(policy, request); !verdict.allowed()) return verdict;
   if (Verdict verdict = CheckReadOnly(request); !verdict.allowed()) return verdict;
   if (Verdict verdict = CheckObject(request); !verdict.allowed()) return verdict;
-  if (Verdict verdict = CheckMoveUncovers(request); !verdict.allowed()) return verdict;
+  if (Verdict verdict = CheckMoveChangesCover(request); !verdict.allowed()) return verdict;
   return {0, MountRule(*request.mount)};
 }
 

@@ -49,6 +49,25 @@ std::optional<std::string> RealPath(const std::string& path) {
   return std::string(buffer);
 }
 
+// The canonical path that `path` has or, once it is made, will have: links of what exists are resolved.
+std::string RealPathOfMissing(const std::string& path) {
+  const std::optional<std::string> real = RealPath(path);
+  if (real.has_value() || path == "/") return real.value_or(path);
+  const size_t slash = path.rfind('/');
+  const std::string parent = RealPathOfMissing(slash == 0 ? "/" : path.substr(0, slash));
+  return (parent == "/" ? "" : parent) + path.substr(slash);
+}
+
+// A glob for exactly `path` ("/a/b", anchored): what has a meaning in globs stands for itself.
+std::string AnchoredGlob(const std::string& path) {
+  std::string glob;
+  for (const char c : path) {
+    if (c == '*' || c == '?' || c == '[' || c == '\\') glob += '\\';
+    glob += c;
+  }
+  return glob;
+}
+
 // Makes the last component, mode 0700, unless it is there; a link in its place, or a directory that
 // belongs to somebody else (who made it first, in a directory that both may write), is refused.
 absl::Status CreateDirectory(const Mount& mount, const std::string& path) {
@@ -241,6 +260,20 @@ absl::StatusOr<std::vector<SystemGrant>> ResolveSystemGrants(const FilesystemPol
     return a.path.size() > b.path.size();
   });
   return result;
+}
+
+absl::Status KeepStateDirectory(const std::string& state_directory, std::vector<Mount>* mounts) {
+  if (state_directory.empty()) return absl::OkStatus();
+  const std::string state = RealPathOfMissing(NormalizeLexically(state_directory));
+  for (Mount& mount : *mounts) {
+    if (IsAtOrBelow(mount.host, state)) {
+      return InvalidMount(mount, "lies in the directory that holds the records of sessions");
+    }
+    if (IsAtOrBelow(state, mount.host)) {
+      mount.deny.push_back(AnchoredGlob(state.substr(mount.host.size())));
+    }
+  }
+  return absl::OkStatus();
 }
 
 }  // namespace sessionctl

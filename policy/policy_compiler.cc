@@ -218,6 +218,10 @@ absl::Status ResolveGrants(const PolicyVariables& variables, CompiledPolicy* com
   absl::StatusOr<std::vector<Mount>> mounts = ResolveMounts(compiled->policy, variables);
   if (!mounts.ok()) return mounts.status();
   compiled->policy.mounts = *std::move(mounts);
+  if (absl::Status kept = KeepStateDirectory(variables.state_directory, &compiled->policy.mounts);
+      !kept.ok()) {
+    return kept;
+  }
   absl::StatusOr<std::vector<CompiledMount>> compiled_mounts =
       CompileMounts(compiled->policy.mounts);
   if (!compiled_mounts.ok()) return compiled_mounts.status();

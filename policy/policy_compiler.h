@@ -59,6 +59,8 @@ struct CompiledPolicy {
 struct PolicyVariables {
   std::string session;
   std::string user;
+  // The directory that holds the records of sessions: whatever is granted, no session may reach it. "": none.
+  std::string state_directory = {};
 };
 
 // Errors: kInvalidArgument (which key, where), kFailedPrecondition (this kernel lacks what the

@@ -35,7 +35,11 @@ absl::Status OpenError(const std::string& path, int error) {
 }  // namespace
 
 absl::StatusOr<MountRoot> MountRoot::Open(const std::string& path, Rules rules) {
-  SysResult<OwnedFd> fd = OpenAt(AT_FDCWD, path.c_str(), O_PATH | O_DIRECTORY | O_NOFOLLOW);
+  // The path is canonical: a link in any component was put there since.
+  OpenHow how;
+  how.flags = O_PATH | O_DIRECTORY | O_CLOEXEC;
+  how.resolve = kResolveNoSymlinks;
+  SysResult<OwnedFd> fd = OpenAt2(AT_FDCWD, path.c_str(), how);
   if (!fd.ok()) return OpenError(path, fd.error());
   SysResult<uint64_t> mount_id = MountIdOf(fd->get());
   if (!mount_id.ok()) return OpenError(path, mount_id.error());

@@ -22,7 +22,7 @@ class MountRoot {
     bool cross_device = false;
   };
 
-  // Holds `path`, which must be a directory and not a link. Errors: kNotFound, kPermissionDenied,
+  // Holds `path`, which must be a directory; no component may be a link. Errors: kNotFound, kPermissionDenied,
   // kInvalidArgument.
   static absl::StatusOr<MountRoot> Open(const std::string& path, Rules rules);
 

@@ -93,13 +93,16 @@ sigset_t SignalSet(std::initializer_list<int> signals) {
   return set;
 }
 
-// Each worker holds a few descriptors. Only after the command was forked: it keeps the limit that
-// it was given.
-void RaiseDescriptorLimit() {
-  rlimit limit;
-  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
-  limit.rlim_cur = limit.rlim_max;
-  setrlimit(RLIMIT_NOFILE, &limit);
+// Each worker holds a few descriptors, and what the session may write is no limit of the broker's own log. Only
+// after the command was forked: it keeps the limits that it was given.
+void RaiseOwnLimits() {
+  for (const auto resource : {RLIMIT_NOFILE, RLIMIT_FSIZE}) {
+    rlimit limit;
+    if (getrlimit(resource, &limit) != 0) continue;
+    limit.rlim_cur = limit.rlim_max;
+    setrlimit(resource, &limit);
+  }
+  signal(SIGXFSZ, SIG_IGN);  // EFBIG is answer enough
 }
 
 // Everything from the fork on. Never returns to the caller's code.
@@ -261,7 +264,7 @@ void BrokerProcess::TakeListener(int channel) {
     if (fd > STDERR_FILENO) close(fd);
   }
   for (int fd : policy_.policy.process.keep_fds) close(fd);
-  RaiseDescriptorLimit();
+  RaiseOwnLimits();
   mediator_ = std::make_unique<Mediator>(*view_, Notifier(std::move(*listener)), audit_.get());
   if (!mediator_->Start()) FailStart(kOwnFailure, "no thread for the mediator");
   if (!WriteAll(channel, "g", 1).ok()) return;

@@ -112,8 +112,7 @@ class Monitor {
 
 absl::Status Monitor::CompileOwnPolicy() {
   absl::StatusOr<CompiledPolicy> compiled =
-      CompilePolicy(*options_.policy, {.session = options_.id, .user = CurrentUserName()},
-                    *options_.features, MediatedCalls());
+      CompilePolicy(*options_.policy, SessionVariables(options_.id), *options_.features, MediatedCalls());
   if (!compiled.ok()) return compiled.status();
   own_policy_ = *std::move(compiled);
   policy_ = &*own_policy_;
@@ -341,6 +340,14 @@ void Monitor::Save(Durability durability) {
 std::string CurrentUserName() {
   const passwd* entry = getpwuid(geteuid());
   return entry != nullptr && entry->pw_name != nullptr ? entry->pw_name : std::to_string(geteuid());
+}
+
+PolicyVariables SessionVariables(const std::string& id) {
+  // Without a state directory (no home, no runtime directory) there is nothing to keep.
+  absl::StatusOr<std::string> state = SessionStore::DefaultPath();
+  return {.session = id,
+          .user = CurrentUserName(),
+          .state_directory = state.ok() ? *state : std::string()};
 }
 
 void RunMonitor(const SessionStore& store, const MonitorOptions& options, OwnedFd report) {

@@ -4,7 +4,10 @@
 #include <fcntl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
+#include <csignal>
 #include <cstdio>
 #include <memory>
 
@@ -127,6 +130,17 @@ SysStatus CallContext::AdoptUmask() const {
   if (!status.ok()) return Errno(status.error() == ENOENT ? ESRCH : status.error());
   umask(status->umask);
   return Done{};
+}
+
+bool CallContext::ExceedsFileSizeLimit(int64_t size) const {
+  struct rlimit limit;
+  if (prlimit(task_.tid(), RLIMIT_FSIZE, nullptr, &limit) != 0 ||
+      limit.rlim_cur == RLIM_INFINITY || static_cast<uint64_t>(size) <= limit.rlim_cur) {
+    return false;
+  }
+  // The thread is held in its call, so its id is its own (trap 18); Landlock lets us signal our session only.
+  if (StillWaiting()) syscall(SYS_tkill, task_.tid(), SIGXFSZ);
+  return true;
 }
 
 bool CallContext::DescriptorTableIsFull() const {

@@ -56,6 +56,9 @@ class CallContext {
   // anything.
   bool DescriptorTableIsFull() const;
 
+  // Is `size` beyond the caller's RLIMIT_FSIZE? Then it gets the signal that the kernel would send, SIGXFSZ.
+  bool ExceedsFileSizeLimit(int64_t size) const;
+
   // The rule of the verdict that refused the call; empty if none did.
   const std::string& denied_by() const { return denied_by_; }
 

@@ -99,6 +99,7 @@ void Mediator::Serve(const Notification& call) {
   // What was read may belong to another process that got the same thread id (trap 18).
   if (!context.StillWaiting()) return;
   Reply reply = request.ok() ? row->handler(context, *request) : Reply::Error(request.error());
+  if (reply.kind() == Reply::Kind::kCallerGone) return;  // nothing was done
   bool denied = !context.denied_by().empty();
   if (denied) ++denials_;
   if (audit_ != nullptr) {

@@ -98,6 +98,13 @@ PathWalker PathResolver::MakeWalker(const MountView* island) const {
   return PathWalker(session_, task_, island, refused_by_);
 }
 
+SysStatus PathResolver::CheckSameDevice(const MountView& mount, int fd) const {
+  SysResult<bool> same = mount.root.OnSameDevice(fd);
+  if (!same.ok()) return Errno(same.error());
+  if (!*same) return Refuse(EXDEV, &mount, "behind a mount point inside it (cross_device)");
+  return Done{};
+}
+
 Errno PathResolver::Refuse(int error, const MountView* mount, const char* why) const {
   if (refused_by_ != nullptr) *refused_by_ = "mount " + mount->guest() + ": " + why;
   return Errno(error);
@@ -127,17 +134,17 @@ SysResult<PathResolver::Start> PathResolver::LocateRelative(const CallerPath& pa
   Start start;
   std::string below;
   start.mount = session_.MountOfRealPath(*real, &below);
+  if (start.mount != nullptr) {
+    if (SysStatus same = CheckSameDevice(*start.mount, base->get()); !same.ok()) {
+      return Errno(same.error());
+    }
+  }
   if (own_anchor) {
     start.base = std::move(*base);
     start.rest = path.path;
     return start;
   }
   if (start.mount == nullptr) return LocateAbsolute(*real + "/" + path.path);
-  SysResult<bool> same_device = start.mount->root.OnSameDevice(base->get());
-  if (!same_device.ok()) return Errno(same_device.error());
-  if (!*same_device) {
-    return Refuse(EXDEV, start.mount, "the directory lies behind a mount point inside it");
-  }
   start.walk = below.empty() ? path.path : below + "/" + path.path;
   if (info->st_nlink != 0 && HasDotDot(path.path)) {
     start.rest = start.walk;  // "../x" is refused beneath the base, but not beneath the root
@@ -217,6 +224,11 @@ SysResult<PinnedObject> PathResolver::Descriptor(int fd) const {
   if (!real.ok()) return Errno(real.error());
   std::string rest;
   const MountView* mount = session_.MountOfRealPath(*real, &rest);
+  if (mount != nullptr) {
+    if (SysStatus same = CheckSameDevice(*mount, duplicate->get()); !same.ok()) {
+      return Errno(same.error());
+    }
+  }
   SysResult<PinnedObject> object = Pin(mount, std::move(*duplicate));
   if (object.ok()) object->through_descriptor = true;
   return object;

@@ -94,6 +94,7 @@ class PathResolver {
   Start LocateAbsolute(const std::string& path) const;
 
   PathWalker MakeWalker(const MountView* island) const;
+  SysStatus CheckSameDevice(const MountView& mount, int fd) const;
   Errno Refuse(int error, const MountView* mount, const char* why) const;
 
   const SessionView& session_;

@@ -198,6 +198,11 @@ SysStatus PathWalker::FollowMagicLink(const std::string& name, bool last) {
   if (!path.ok()) return Errno(path.error());
   std::string rest;
   const MountView* mount = session_.MountOfRealPath(*path, &rest);
+  if (mount != nullptr) {
+    SysResult<bool> same_device = mount->root.OnSameDevice(target->get());
+    if (!same_device.ok()) return Errno(same_device.error());
+    if (!*same_device) return Refuse(EXDEV, mount, "behind a mount point inside it (cross_device)");
+  }
   if (last) {
     mount_ = mount;
     through_descriptor_ = true;

@@ -19,6 +19,7 @@ Reply HandleTruncate(CallContext& context, const SyscallRequest& request) {
   if (int error = context.CheckObject(Operation::kWrite, *object); error != 0) {
     return Reply::Error(error);
   }
+  if (context.ExceedsFileSizeLimit(request.length)) return Reply::Error(EFBIG);
   if (!context.StillWaiting()) return Reply::CallerGone();
   int result = truncate(FdPath(object->fd.get()).c_str(), request.length);
   return result == 0 ? Reply::Value(0) : Reply::Error(errno);
