@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Installs the published victims from npm into a directory of the build tree, each exactly as its lock file in
-# npm-victims/ says. npm is used as the machine has it configured. What is there already is left alone.
+# Installs the published victims from npm into a directory of the build tree, each as its lock file in npm-victims/
+# says (`npm install` keeps to it, and adds the binary package for this machine). npm is used as the machine has it
+# configured. What is there already is left alone.
 #
 #   install_npm_victims.sh DIRECTORY
 set -euo pipefail
@@ -18,6 +19,6 @@ for victim in "$locks"/*/; do
   rm -rf "$target"
   mkdir -p "$target"
   cp "$victim/package.json" "$victim/package-lock.json" "$target/"
-  (cd "$target" && npm ci --no-audit --no-fund --ignore-scripts --loglevel=error </dev/null)
+  (cd "$target" && npm install --no-audit --no-fund --ignore-scripts --loglevel=error </dev/null)
   cp "$victim/package-lock.json" "$target/installed.lock"
 done
