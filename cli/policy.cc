@@ -21,7 +21,8 @@ namespace {
 constexpr char kPlaceholderSession[] = "000000000000";
 
 absl::StatusOr<CompiledPolicy> Compile(const SessionPolicy& policy) {
-  return CompilePolicy(policy, SessionVariables(kPlaceholderSession), ProbeKernelFeatures(), MediatedCalls());
+  return CompilePolicy(policy, SessionVariables(kPlaceholderSession), ProbeKernelFeatures(),
+                       MediatedCalls());
 }
 
 std::string Expand(std::string text, const std::string& variable, const std::string& value) {

@@ -110,6 +110,24 @@ Verdict CheckMoveChangesCover(const AccessRequest& request) {
   return {};
 }
 
+// A symbolic link at a name through which an anchored pattern passes: what the host then reaches by
+// that name is somewhere else, where the pattern does not hold. A name that no pattern knows is
+// what it is compared with.
+Verdict CheckLinkOnTheWay(const AccessRequest& request) {
+  if (request.operation != Operation::kCreateLink) return {};
+  const size_t slash = request.path.rfind('/');
+  const size_t stem = slash == std::string_view::npos ? 0 : slash + 1;
+  const std::string unknown = absl::StrCat(std::string(request.path.substr(0, stem)), "\x01");
+  const std::string* rule = nullptr;
+  if (!request.mount->deny.StillCoveredAfterRename(request.path, unknown, &rule)) {
+    return {EACCES, absl::StrCat("deny ", *rule, " below it")};
+  }
+  if (!request.mount->read_only.StillCoveredAfterRename(request.path, unknown, &rule)) {
+    return {EROFS, absl::StrCat("read_only ", *rule, " below it")};
+  }
+  return {};
+}
+
 std::string MountRule(const CompiledMount& mount) {
   return absl::StrCat("mount ", mount.mount.guest,
                       mount.mount.mode == MountMode::kReadOnly ? " mode=ro" : " mode=rw");
@@ -122,6 +140,7 @@ const char* OperationName(Operation operation) {
     case Operation::kRead: return "read";
     case Operation::kWrite: return "write";
     case Operation::kCreate: return "create";
+    case Operation::kCreateLink: return "create_link";
     case Operation::kRemove: return "remove";
     case Operation::kRenameFrom: return "rename_from";
     case Operation::kRenameTo: return "rename_to";
@@ -141,6 +160,7 @@ Verdict CheckAccess(const CompiledPolicy& policy, const AccessRequest& request) 
   if (Verdict verdict = CheckReadOnly(request); !verdict.allowed()) return verdict;
   if (Verdict verdict = CheckObject(request); !verdict.allowed()) return verdict;
   if (Verdict verdict = CheckMoveChangesCover(request); !verdict.allowed()) return verdict;
+  if (Verdict verdict = CheckLinkOnTheWay(request); !verdict.allowed()) return verdict;
   return {0, MountRule(*request.mount)};
 }
 

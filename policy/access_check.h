@@ -15,6 +15,7 @@ enum class Operation {
   kRead,        // open for reading, list
   kWrite,       // open for writing, truncate
   kCreate,      // a name comes to be
+  kCreateLink,  // a symbolic link comes to be
   kRemove,      // a name goes away
   kRenameFrom,  // the old end of a rename; both ends of an exchange are From and To
   kRenameTo,    // the new end: may replace what is there

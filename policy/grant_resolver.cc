@@ -49,7 +49,8 @@ std::optional<std::string> RealPath(const std::string& path) {
   return std::string(buffer);
 }
 
-// The canonical path that `path` has or, once it is made, will have: links of what exists are resolved.
+// The canonical path that `path` has or, once it is made, will have: links of what exists are
+// resolved.
 std::string RealPathOfMissing(const std::string& path) {
   const std::optional<std::string> real = RealPath(path);
   if (real.has_value() || path == "/") return real.value_or(path);

@@ -29,8 +29,8 @@ absl::StatusOr<Mount> ResolveMount(const Mount& mount, const PolicyVariables& va
 // having been written that way.
 absl::Status CheckMountsDoNotOverlap(const std::vector<Mount>& mounts);
 
-// Keeps the sessions' own records out of every mount: a deny rule where `state_directory` (existing or not) lies in one.
-// Errors: kInvalidArgument when a mount lies in it.
+// Keeps the sessions' own records out of every mount: a deny rule where `state_directory` (existing
+// or not) lies in one. Errors: kInvalidArgument when a mount lies in it.
 absl::Status KeepStateDirectory(const std::string& state_directory, std::vector<Mount>* mounts);
 
 // The canonical system grants that exist, longest path first, each path once. Errors:

@@ -59,7 +59,8 @@ struct CompiledPolicy {
 struct PolicyVariables {
   std::string session;
   std::string user;
-  // The directory that holds the records of sessions: whatever is granted, no session may reach it. "": none.
+  // The directory that holds the records of sessions: whatever is granted, no session may reach it.
+  // "": none.
   std::string state_directory = {};
 };
 

@@ -93,8 +93,8 @@ sigset_t SignalSet(std::initializer_list<int> signals) {
   return set;
 }
 
-// Each worker holds a few descriptors, and what the session may write is no limit of the broker's own log. Only
-// after the command was forked: it keeps the limits that it was given.
+// Each worker holds a few descriptors, and what the session may write is no limit of the broker's
+// own log. Only after the command was forked: it keeps the limits that it was given.
 void RaiseOwnLimits() {
   for (const auto resource : {RLIMIT_NOFILE, RLIMIT_FSIZE}) {
     rlimit limit;

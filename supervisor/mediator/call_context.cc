@@ -134,11 +134,12 @@ SysStatus CallContext::AdoptUmask() const {
 
 bool CallContext::ExceedsFileSizeLimit(int64_t size) const {
   struct rlimit limit;
-  if (prlimit(task_.tid(), RLIMIT_FSIZE, nullptr, &limit) != 0 ||
-      limit.rlim_cur == RLIM_INFINITY || static_cast<uint64_t>(size) <= limit.rlim_cur) {
+  if (prlimit(task_.tid(), RLIMIT_FSIZE, nullptr, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY ||
+      static_cast<uint64_t>(size) <= limit.rlim_cur) {
     return false;
   }
-  // The thread is held in its call, so its id is its own (trap 18); Landlock lets us signal our session only.
+  // The thread is held in its call, so its id is its own (trap 18); Landlock lets us signal our
+  // session only.
   if (StillWaiting()) syscall(SYS_tkill, task_.tid(), SIGXFSZ);
   return true;
 }

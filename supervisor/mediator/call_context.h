@@ -56,7 +56,8 @@ class CallContext {
   // anything.
   bool DescriptorTableIsFull() const;
 
-  // Is `size` beyond the caller's RLIMIT_FSIZE? Then it gets the signal that the kernel would send, SIGXFSZ.
+  // Is `size` beyond the caller's RLIMIT_FSIZE? Then it gets the signal that the kernel would send,
+  // SIGXFSZ.
   bool ExceedsFileSizeLimit(int64_t size) const;
 
   // The rule of the verdict that refused the call; empty if none did.

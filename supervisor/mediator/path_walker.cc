@@ -64,7 +64,8 @@ SysResult<PinnedObject> PathWalker::Object(const MountView* start, const std::st
 }
 
 SysResult<PinnedParent> PathWalker::Parent(const MountView* start, const std::string& path) {
-  // The last component is kept as the caller wrote it: "." and ".." have answers of their own (trap 34).
+  // The last component is kept as the caller wrote it: "." and ".." have answers of their own (trap
+  // 34).
   std::string stem = path;
   while (!stem.empty() && stem.back() == '/') stem.pop_back();
   PinnedParent parent;
@@ -123,13 +124,13 @@ SysStatus PathWalker::WalkAll(bool follow_last) {
 
 SysResult<PathWalker::Step> PathWalker::Take(const std::string& name, bool may_end_on_link) {
   SysResult<OwnedFd> opened =
-      mount_ != nullptr
-          ? mount_->root.OpenBeneath(Top(), name.c_str(), O_PATH | O_NOFOLLOW)
-          : OpenAt(Top(), name.c_str(), O_PATH | O_NOFOLLOW);
+      mount_ != nullptr ? mount_->root.OpenBeneath(Top(), name.c_str(), O_PATH | O_NOFOLLOW)
+                        : OpenAt(Top(), name.c_str(), O_PATH | O_NOFOLLOW);
   if (!opened.ok() && opened.error() == EXDEV && mount_ != nullptr) {
     return Refuse(EXDEV, mount_, "a mount point inside it (cross_device)");
   }
-  // With "no symlinks" even the last component, not to be followed, opens; an inner one is ELOOP either way.
+  // With "no symlinks" even the last component, not to be followed, opens; an inner one is ELOOP
+  // either way.
   if (!opened.ok()) return Errno(opened.error());
   SysResult<struct stat> info = Fstat(opened->get());
   if (!info.ok()) return Errno(info.error());
@@ -137,8 +138,7 @@ SysResult<PathWalker::Step> PathWalker::Take(const std::string& name, bool may_e
     if (++links_ > kMaxLinks) return Errno(ELOOP);
     if (!session_.MayFollowLink(Top(), *info)) return Errno(EACCES);
     bool magic = mount_ == nullptr && frames_.size() > 2 && OnProcfs(Top());
-    SysStatus followed =
-        magic ? FollowMagicLink(name, queue_.empty()) : FollowLink(opened->get());
+    SysStatus followed = magic ? FollowMagicLink(name, queue_.empty()) : FollowLink(opened->get());
     if (!followed.ok()) return Errno(followed.error());
     return Step::kRedirected;
   }
@@ -165,9 +165,10 @@ SysStatus PathWalker::GoUp() {
     frames_.pop_back();
     return Done{};
   }
-  if (mount_ == nullptr) return Done{};    // "/.." is "/"
+  if (mount_ == nullptr) return Done{};  // "/.." is "/"
   if (island_ != nullptr) return Refuse(EACCES, island_, "a link leads out of it by ..");
-  // The caller's own "..", past real directories only: the same as if it had named the place itself.
+  // The caller's own "..", past real directories only: the same as if it had named the place
+  // itself.
   std::string guest = mount_->guest();
   SysStatus restarted = RestartAtSlash();
   if (restarted.ok()) QueueFront(guest.substr(0, guest.rfind('/')));
@@ -188,8 +189,9 @@ SysStatus PathWalker::FollowLink(int link) {
   return absolute ? RestartAtSlash() : SysStatus(Done{});
 }
 
-// /proc/TID/fd/N, cwd, root, exe: the kernel alone knows what they mean, and lets the broker follow only those of its
-// own session (ptrace access, limited by Landlock). A link in a mount may not lead through one.
+// /proc/TID/fd/N, cwd, root, exe: the kernel alone knows what they mean, and lets the broker follow
+// only those of its own session (ptrace access, limited by Landlock). A link in a mount may not
+// lead through one.
 SysStatus PathWalker::FollowMagicLink(const std::string& name, bool last) {
   if (island_ != nullptr) return Refuse(EACCES, island_, "a link leads to a magic link");
   SysResult<OwnedFd> target = OpenAt(Top(), name.c_str(), O_PATH);

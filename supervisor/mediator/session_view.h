@@ -1,5 +1,5 @@
-// What a broker holds of its session for as long as it lives: the policy, the mounts' roots, /proc. Made before
-// the first call is received, immutable afterwards: any thread.
+// What a broker holds of its session for as long as it lives: the policy, the mounts' roots, /proc.
+// Made before the first call is received, immutable afterwards: any thread.
 #ifndef SUPERVISOR_MEDIATOR_SESSION_VIEW_H_
 #define SUPERVISOR_MEDIATOR_SESSION_VIEW_H_
 
@@ -44,12 +44,13 @@ class SessionView {
   int protected_regular() const { return protected_regular_; }
   int protected_fifos() const { return protected_fifos_; }
 
-  // fs.protected_symlinks (proc_sys_fs(5)): may a link that is followed by hand, not by the kernel, be followed? `link` stands in
-  // `directory`.
+  // fs.protected_symlinks (proc_sys_fs(5)): may a link that is followed by hand, not by the kernel,
+  // be followed? `link` stands in `directory`.
   bool MayFollowLink(int directory, const struct stat& link) const;
 
-  // The mount that a real path (of an open object) lies in now, and the rest below its root; nullptr for none.
-  // Asks the kernel where each root is, so a replaced or moved mount directory does not mislead it.
+  // The mount that a real path (of an open object) lies in now, and the rest below its root;
+  // nullptr for none. Asks the kernel where each root is, so a replaced or moved mount directory
+  // does not mislead it.
   const MountView* MountOfRealPath(const std::string& path, std::string* rest) const;
   // The mount whose guest path (or its alias) is a prefix of `path`, by name only.
   const MountView* MountOfGuestPath(std::string_view path, std::string* rest) const;

@@ -1,7 +1,10 @@
 // What reviews found once, kept from coming back. One test a finding, named after what went wrong.
 #include <gtest/gtest.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <sys/mount.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "tests/escape/attack.h"
@@ -9,10 +12,12 @@
 namespace escape {
 namespace {
 
-// d_path calls an unlinked file "NAME (deleted)", which no glob matched: whoever held it by O_PATH could reopen it.
+// d_path calls an unlinked file "NAME (deleted)", which no glob matched: whoever held it by O_PATH
+// could reopen it.
 class ReplacedDeniedFile : public testing::Test {
  protected:
-  // Opens .env with O_PATH (native: it reads nothing), lets the host replace it, and reopens the old one.
+  // Opens .env with O_PATH (native: it reads nothing), lets the host replace it, and reopens the
+  // old one.
   Steps ReadTheOldOne(bool denied) {
     harness::WriteFile(scene_.mount() + "/.env", harness::kCanary);
     harness::SessionFlags flags = scene_.Flags();
@@ -82,7 +87,8 @@ TEST(LimitsOfOthers, StayWhatTheyWere) {
   EXPECT_EQ(after.rlim_cur, before_descriptors.rlim_cur);
 }
 
-// What the island rule refused was EACCES without a rule: the central attack did not show in the audit.
+// What the island rule refused was EACCES without a rule: the central attack did not show in the
+// audit.
 TEST(Audit, NamesTheIslandRule) {
   AttackScene scene;
   scene.RunBare("symlink {vault}/target link");
@@ -95,6 +101,136 @@ TEST(Audit, NamesTheIslandRule) {
                                           ": a link leads out of it\""),
             std::string::npos)
       << harness::ReadFile(audit);
+}
+
+// A directory that was filled under a free name and then renamed to a guarded one: the host's git
+// would have run it.
+TEST(AnchoredDeny, NoRenameBringsContentUnderIt) {
+  AttackScene scene;
+  const std::string hook = scene.mount() + "/.git/hooks/post-commit";
+  const std::string steps =
+      "mkdir x , mkdir x/hooks , write wronly+creat x/hooks/post-commit , rename x .git";
+  harness::SessionFlags flags = scene.Flags();
+  scene.RunInSession(steps, flags);
+  EXPECT_TRUE(harness::Exists(hook)) << "the control without the rule";
+  harness::RemoveTree(scene.mount() + "/.git");
+  harness::RemoveTree(scene.mount() + "/x");
+  flags.deny = {".git/hooks"};
+  const Steps denied = scene.RunInSession(steps, flags);
+  EXPECT_FALSE(harness::Exists(hook)) << denied.raw;
+  EXPECT_EQ(denied.LastError(), "EACCES") << denied.raw;
+}
+
+// The same by a link: the host's git follows .git to where the rule does not hold.
+TEST(AnchoredDeny, NoLinkStandsOnItsWay) {
+  AttackScene scene;
+  harness::SessionFlags flags = scene.Flags();
+  flags.deny = {".git/hooks"};
+  const Steps link = scene.RunInSession("mkdir x , symlink x .git", flags);
+  EXPECT_EQ(link.LastError(), "EACCES") << link.raw;
+  const Steps moved = scene.RunInSession("symlink x y , rename y .git", flags);
+  EXPECT_EQ(moved.LastError(), "EACCES") << moved.raw;
+  const Steps elsewhere = scene.RunInSession("symlink x free", flags);
+  EXPECT_EQ(elsewhere.LastError(), "OK") << elsewhere.raw;
+}
+
+// The records of sessions inside a session's mount: it could name any process for sessionctl kill
+// to signal.
+class StateDirectoryInMount : public testing::Test {
+ protected:
+  void SetUp() override {
+    harness::MakeDirectory(State());
+    chmod(State().c_str(), 0700);
+    setenv("SESSIONCTL_STATE_DIR", State().c_str(), 1);
+  }
+  void TearDown() override { unsetenv("SESSIONCTL_STATE_DIR"); }
+  std::string State() const { return scene_.mount() + "/local/state"; }
+  AttackScene scene_;
+};
+
+TEST_F(StateDirectoryInMount, CannotBeRead) {
+  harness::WriteFile(State() + "/record", harness::kCanary);
+  EXPECT_TRUE(scene_.RunBare("read local/state/record").Saw("CANARY-OUTSIDE"));
+  const Steps steps = scene_.RunInSession("read local/state/record", scene_.Flags());
+  EXPECT_EQ(steps.LastError(), "EACCES") << steps.raw;
+}
+
+TEST_F(StateDirectoryInMount, CannotBeWrittenMovedOrReplaced) {
+  for (const char* step : {"write wronly+creat local/state/record", "rename local/state other",
+                           "rename local other", "rmdir local/state"}) {
+    const Steps steps = scene_.RunInSession(step, scene_.Flags());
+    EXPECT_EQ(steps.LastError(), "EACCES") << step << steps.raw;
+  }
+  EXPECT_TRUE(harness::IsDirectory(State()));
+}
+
+TEST_F(StateDirectoryInMount, AMountInsideItIsRefused) {
+  harness::MakeDirectory(State() + "/inner");
+  harness::SessionFlags flags;
+  flags.mounts = {State() + "/inner"};
+  const harness::Outcome outcome = harness::RunEither(flags, {.argv = {"/bin/true"}});
+  EXPECT_EQ(outcome.exit_code, 125);
+  EXPECT_NE(outcome.err.find("records of sessions"), std::string::npos) << outcome.err;
+}
+
+// Another file system mounted inside a mount: refused by name, and once also behind a descriptor or
+// a magic link.
+class MountPointInside : public testing::Test {
+ protected:
+  void SetUp() override {
+    if (!harness::RunningAsRoot()) GTEST_SKIP() << "needs root, to mount a tmpfs";
+    harness::MakeDirectory(Point());
+    ASSERT_EQ(mount("tmpfs", Point().c_str(), "tmpfs", 0, "size=64k"), 0);
+    mounted_ = true;
+    harness::WriteFile(Point() + "/target", harness::kCanary);
+  }
+  void TearDown() override {
+    if (mounted_) umount2(Point().c_str(), MNT_DETACH);
+  }
+  std::string Point() const { return scene_.mount() + "/other"; }
+  void ExpectCrossesBareOnly(const std::string& steps) {
+    SCOPED_TRACE(steps);
+    EXPECT_EQ(scene_.RunBare(steps).LastError(), "OK") << "the bare control";
+    EXPECT_EQ(scene_.RunInSession(steps, scene_.Flags()).LastError(), "EXDEV");
+  }
+  AttackScene scene_;
+  bool mounted_ = false;
+};
+
+TEST_F(MountPointInside, IsNotCrossedByName) { ExpectCrossesBareOnly("write wronly other/target"); }
+TEST_F(MountPointInside, IsNotCrossedByADescriptorsMetadata) {
+  ExpectCrossesBareOnly("open 0 rdonly other/target , fchmod 0");
+}
+TEST_F(MountPointInside, IsNotCrossedByAMagicLink) {
+  ExpectCrossesBareOnly("open 0 path other/target , write wronly /proc/self/fd/%0");
+}
+TEST_F(MountPointInside, IsNotCrossedFromAWorkingDirectory) {
+  ExpectCrossesBareOnly("chdir other , write wronly target");
+}
+TEST_F(MountPointInside, IsNotCrossedByTheCwdLink) {
+  ExpectCrossesBareOnly("chdir other , write wronly /proc/self/cwd/target");
+}
+
+// The broker truncates and logs with its own limits, not with those that the session was started
+// under.
+TEST(FileSizeLimit, IsTheSessionsNotTheBrokers) {
+  AttackScene scene;
+  const std::string script =
+      "import os,signal\nsignal.signal(signal.SIGXFSZ,signal.SIG_IGN)\nopen('big','w').close()\n"
+      "try:\n os.truncate('big',10<<20); print('grown')\nexcept OSError as e: print(e.errno)\n"
+      "print('alive')";
+  const std::string sessionctl = harness::SessionctlPath();
+  const std::string limited = "ulimit -f 1000; cd " + scene.mount() + "; exec \"$@\"";
+  const std::vector<std::string> python = {"/usr/bin/python3", "-c", script};
+  std::vector<std::string> bare = {"/bin/bash", "-c", limited, "bash"};
+  bare.insert(bare.end(), python.begin(), python.end());
+  std::vector<std::string> inside = {"/bin/bash", "-c", limited, "bash"};
+  for (const std::string& word : harness::SessionArgv(scene.Flags(), python))
+    inside.push_back(word);
+  const harness::Outcome expected = harness::Run({.argv = bare});
+  const harness::Outcome session = harness::Run({.argv = inside});
+  EXPECT_EQ(expected.out, "27\nalive\n") << expected.err;
+  EXPECT_EQ(session.out, expected.out) << session.err;
 }
 
 }  // namespace

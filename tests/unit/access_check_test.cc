@@ -11,6 +11,7 @@ namespace {
 
 constexpr Operation kAllOperations[] = {
     Operation::kRead,       Operation::kWrite,    Operation::kCreate,   Operation::kRemove,
+    Operation::kCreateLink,
     Operation::kRenameFrom, Operation::kRenameTo, Operation::kLinkFrom, Operation::kMetadata};
 
 CompiledMount MakeMount(const std::string& path, const std::vector<std::string>& deny = {},

@@ -37,8 +37,8 @@ Reply HandleLink(CallContext& context, const SyscallRequest& request) {
   }
   if (source->mount != to->mount) return Reply::Error(EXDEV);
   if (S_ISDIR(source->info.st_mode)) return Reply::Error(EPERM);
-  if (int error = context.CheckName(Operation::kCreate, *to); error != 0)
-    return Reply::Error(error);
+  Operation operation = S_ISLNK(source->info.st_mode) ? Operation::kCreateLink : Operation::kCreate;
+  if (int error = context.CheckName(operation, *to); error != 0) return Reply::Error(error);
   if (int error = context.CheckLinkSource(*source, *to); error != 0) return Reply::Error(error);
   if (!context.StillWaiting()) return Reply::CallerGone();
   int result = linkat(AT_FDCWD, FdPath(source->fd.get()).c_str(), to->fd.get(),

@@ -19,14 +19,14 @@ bool Exists(const PinnedParent& parent) {
 
 // Resolves the parent, decides on the name, and lets `make(dirfd, leaf)` do the one system call.
 template <typename Make>
-Reply MakeName(CallContext& context, const CallerPath& path, bool with_umask, Make make) {
+Reply MakeName(CallContext& context, const CallerPath& path, Operation operation, Make make) {
   if (path.path.empty()) return Reply::Error(ENOENT);
   SysResult<PinnedParent> parent = context.resolver().Parent(path);
   if (!parent.ok()) return Reply::Error(parent.error());
-  if (int error = context.CheckName(Operation::kCreate, *parent); error != 0) {
+  if (int error = context.CheckName(operation, *parent); error != 0) {
     return Reply::Error(Exists(*parent) ? EEXIST : error);
   }
-  if (with_umask) {
+  if (operation == Operation::kCreate) {  // a link has no mode
     if (SysStatus adopted = context.AdoptUmask(); !adopted.ok()) return Reply::CallerGone();
   }
   if (!context.StillWaiting()) return Reply::CallerGone();
@@ -45,15 +45,15 @@ Reply HandleMknod(CallContext& context, const SyscallRequest& request) {
   mode_t type = request.mode & S_IFMT;
   // A device node would be a way around every grant; a session never has the capability anyway.
   if (type == S_IFCHR || type == S_IFBLK) return Reply::Error(EPERM);
-  return MakeName(context, request.paths[0], true, [&](int dirfd, const char* leaf) {
+  return MakeName(context, request.paths[0], Operation::kCreate, [&](int dirfd, const char* leaf) {
     return mknodat(dirfd, leaf, request.mode, request.dev);
   });
 }
 
 Reply HandleSymlink(CallContext& context, const SyscallRequest& request) {
-  return MakeName(context, request.paths[0], false, [&](int dirfd, const char* leaf) {
-    return symlinkat(request.target.c_str(), dirfd, leaf);
-  });
+  return MakeName(
+      context, request.paths[0], Operation::kCreateLink,
+      [&](int dirfd, const char* leaf) { return symlinkat(request.target.c_str(), dirfd, leaf); });
 }
 
 }  // namespace sessionctl

@@ -1,9 +1,9 @@
 // open, creat, openat, openat2.
 //
 // An existing object is pinned with O_PATH, looked at, decided on, and only then reopened through
-// /proc/self/fd, so that no FIFO blocks and no O_TRUNC acts before the decision (trap 27). A new one is made
-// with one openat2(BENEATH, O_CREAT|O_EXCL) in its pinned directory, so that no link is ever followed by
-// the creation itself (trap 26).
+// /proc/self/fd, so that no FIFO blocks and no O_TRUNC acts before the decision (trap 27). A new
+// one is made with one openat2(BENEATH, O_CREAT|O_EXCL) in its pinned directory, so that no link is
+// ever followed by the creation itself (trap 26).
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
@@ -56,7 +56,8 @@ class OpenCall {
   Reply Run() {
     if (int error = FlagsError(how_); error != 0) return Reply::Error(error);
     if (path_.path.empty()) return Reply::Error(ENOENT);
-    if ((how_.resolve & kResolveCached) != 0) return Reply::Error(EAGAIN);  // openat2(2): then retry without
+    if ((how_.resolve & kResolveCached) != 0)
+      return Reply::Error(EAGAIN);  // openat2(2): then retry without
     if (Has(O_PATH)) return OpenPathOnly();
     if (Has(kTmpfileBit)) return OpenTemporary();
     if (Has(O_CREAT)) return OpenOrCreate();
@@ -102,19 +103,20 @@ class OpenCall {
     return path.ok() && !path->empty() && path->front() != '/';
   }
 
-  // /dev/stdout where standard output is a file outside every grant: the session was given that descriptor,
-  // and gets another number for the same open file, never a wider one.
+  // /dev/stdout where standard output is a file outside every grant: the session was given that
+  // descriptor, and gets another number for the same open file, never a wider one.
   Reply Share(const PinnedObject& object, int error) {
     if (object.descriptor < 0) return Reply::Error(error);
     SysResult<OwnedFd> same = context_.task().Descriptor(object.descriptor);
     if (!same.ok()) return Reply::Error(error);
     SysResult<struct stat> info = Fstat(same->get());
     int flags = fcntl(same->get(), F_GETFL);
-    bool is_same = info.ok() && info->st_dev == object.info.st_dev &&
-                   info->st_ino == object.info.st_ino;
+    bool is_same =
+        info.ok() && info->st_dev == object.info.st_dev && info->st_ino == object.info.st_ino;
     if (!is_same || flags < 0 || (flags & O_PATH) != 0) return Reply::Error(error);
     int have = flags & O_ACCMODE;
-    if (have != O_RDWR && have != static_cast<int>(how_.flags & O_ACCMODE)) return Reply::Error(error);
+    if (have != O_RDWR && have != static_cast<int>(how_.flags & O_ACCMODE))
+      return Reply::Error(error);
     return Deliver(std::move(*same));
   }
 
@@ -122,7 +124,8 @@ class OpenCall {
   Reply OpenTerminal() {
     SysResult<unsigned> theirs = context_.task().ControllingTerminal();
     if (!theirs.ok() || *theirs == 0) return Reply::Error(ENXIO);
-    SysResult<unsigned> ours = RemoteTask(context_.session().proc(), getpid()).ControllingTerminal();
+    SysResult<unsigned> ours =
+        RemoteTask(context_.session().proc(), getpid()).ControllingTerminal();
     if (!ours.ok() || *ours != *theirs) return Reply::Error(EACCES);
     if (!context_.StillWaiting()) return Reply::CallerGone();
     SysResult<OwnedFd> opened = OpenAt(AT_FDCWD, "/dev/tty", static_cast<int>(ReopenFlags()));
@@ -137,8 +140,8 @@ class OpenCall {
   Reply Reopen(const PinnedObject& object) {
     FdPath path(object.fd.get());
     int flags = static_cast<int>(ReopenFlags());
-    bool may_block = S_ISFIFO(object.info.st_mode) && !Has(O_NONBLOCK) &&
-                     (how_.flags & O_ACCMODE) != O_RDWR;
+    bool may_block =
+        S_ISFIFO(object.info.st_mode) && !Has(O_NONBLOCK) && (how_.flags & O_ACCMODE) != O_RDWR;
     SysResult<OwnedFd> opened =
         may_block ? context_.blocking().Open(context_.task(), context_.id(), path.c_str(), flags)
                   : OpenAt(AT_FDCWD, path.c_str(), flags);
@@ -146,8 +149,9 @@ class OpenCall {
     return opened.error() == ESRCH ? Reply::CallerGone() : Reply::Error(opened.error());
   }
 
-  // openat2(O_PATH): such a descriptor cannot be injected (trap 10), so a readable one stands in for it, and where that has
-  // side effects or is refused the caller falls back to openat(O_PATH), which is native.
+  // openat2(O_PATH): such a descriptor cannot be injected (trap 10), so a readable one stands in
+  // for it, and where that has side effects or is refused the caller falls back to openat(O_PATH),
+  // which is native.
   Reply OpenPathOnly() {
     SysResult<PinnedObject> object =
         context_.resolver().Object(path_, !Has(O_NOFOLLOW), how_.resolve);
@@ -210,11 +214,10 @@ class OpenCall {
 
   // What stands under the last component now, links not followed.
   SysResult<PinnedObject> Look(const PinnedParent& parent) const {
-    SysResult<OwnedFd> fd =
-        parent.mount != nullptr
-            ? parent.mount->root.OpenBeneath(parent.fd.get(), parent.leaf.c_str(),
-                                             O_PATH | O_NOFOLLOW)
-            : OpenAt(parent.fd.get(), parent.leaf.c_str(), O_PATH | O_NOFOLLOW);
+    SysResult<OwnedFd> fd = parent.mount != nullptr
+                                ? parent.mount->root.OpenBeneath(
+                                      parent.fd.get(), parent.leaf.c_str(), O_PATH | O_NOFOLLOW)
+                                : OpenAt(parent.fd.get(), parent.leaf.c_str(), O_PATH | O_NOFOLLOW);
     if (!fd.ok()) return Errno(fd.error());
     SysResult<struct stat> info = Fstat(fd->get());
     if (!info.ok()) return Errno(info.error());
@@ -242,7 +245,8 @@ class OpenCall {
     return OpenExisting(object);
   }
 
-  // fs.protected_regular and fs.protected_fifos, which apply to O_CREAT on what exists (may_create_in_sticky, proc_sys_fs(5)).
+  // fs.protected_regular and fs.protected_fifos, which apply to O_CREAT on what exists
+  // (may_create_in_sticky, proc_sys_fs(5)).
   bool ProtectedInSticky(const struct stat& directory, const struct stat& file) const {
     if ((directory.st_mode & S_ISVTX) == 0) return false;
     int level = 0;
