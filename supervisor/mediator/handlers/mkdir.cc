@@ -37,7 +37,7 @@ Reply MakeName(CallContext& context, const CallerPath& path, Operation operation
 }  // namespace
 
 Reply HandleMkdir(CallContext& context, const SyscallRequest& request) {
-  return MakeName(context, request.paths[0], true,
+  return MakeName(context, request.paths[0], Operation::kCreate,
                   [&](int dirfd, const char* leaf) { return mkdirat(dirfd, leaf, request.mode); });
 }
 
