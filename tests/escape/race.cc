@@ -101,7 +101,10 @@ class Scene {
     } else {
       argv.insert(argv.end(), {"--dir", shared_});
     }
-    if (race_.attacker == Attacker::kLinkLoop) argv.push_back("--make-leaf");
+    if (race_.attacker == Attacker::kLinkLoop) {
+      // The loop has to take the file away and put its link there, both after the check.
+      argv.insert(argv.end(), {"--make-leaf", "--think", "300"});
+    }
     argv.insert(argv.end(), how_long.begin(), how_long.end());
     return {.argv = argv, .as_user = race_.as_user, .time_limit = 600};
   }
