@@ -10,9 +10,9 @@ namespace sessionctl {
 namespace {
 
 constexpr Operation kAllOperations[] = {
-    Operation::kRead,       Operation::kWrite,    Operation::kCreate,   Operation::kRemove,
-    Operation::kCreateLink,
-    Operation::kRenameFrom, Operation::kRenameTo, Operation::kLinkFrom, Operation::kMetadata};
+    Operation::kRead,     Operation::kWrite,      Operation::kCreate,
+    Operation::kRemove,   Operation::kCreateLink, Operation::kRenameFrom,
+    Operation::kRenameTo, Operation::kLinkFrom,   Operation::kMetadata};
 
 CompiledMount MakeMount(const std::string& path, const std::vector<std::string>& deny = {},
                         const std::vector<std::string>& read_only = {}) {
@@ -86,9 +86,28 @@ TEST(AccessCheck, RenameOfAnAncestorOfADeniedNameIsRefused) {
   const CompiledPolicy policy = MakePolicy({MakeMount("/m", {".git/hooks"}, {"conf/*.toml"})});
   const Verdict verdict = Check(policy, Operation::kRenameFrom, ".git", "old");
   EXPECT_EQ(verdict.error, EACCES);
-  EXPECT_EQ(verdict.rule, "deny .git/hooks would no longer hold");
+  EXPECT_EQ(verdict.rule, "deny .git/hooks below it");
   EXPECT_EQ(Check(policy, Operation::kRenameFrom, "conf", "old").error, EROFS);
   EXPECT_TRUE(Check(policy, Operation::kRenameFrom, "other", "old").allowed());
+}
+
+// The other way round: what was made elsewhere must not come to stand under a rule.
+TEST(AccessCheck, RenameIntoThePlaceOfAnAncestorIsRefused) {
+  const CompiledPolicy policy =
+      MakePolicy({MakeMount("/m", {".git/hooks", "**/.env"}, {"conf/*.toml"})});
+  EXPECT_EQ(Check(policy, Operation::kRenameFrom, "x", ".git").error, EACCES);
+  EXPECT_EQ(Check(policy, Operation::kRenameFrom, "x", "conf").error, EROFS);
+  EXPECT_TRUE(Check(policy, Operation::kRenameFrom, "x", "y").allowed());
+}
+
+TEST(AccessCheck, LinkOnTheWayToAnAnchoredRuleIsRefused) {
+  const CompiledPolicy policy = MakePolicy({MakeMount("/m", {".git/hooks", "**/.env"}, {"a/b/c"})});
+  EXPECT_EQ(Check(policy, Operation::kCreateLink, ".git").error, EACCES);
+  EXPECT_EQ(Check(policy, Operation::kCreateLink, "a").error, EROFS);
+  EXPECT_EQ(Check(policy, Operation::kCreateLink, "a/b").error, EROFS);
+  EXPECT_TRUE(Check(policy, Operation::kCreateLink, "a/x").allowed());
+  EXPECT_TRUE(Check(policy, Operation::kCreateLink, "free").allowed());
+  EXPECT_TRUE(Check(policy, Operation::kCreate, ".git").allowed());
 }
 
 TEST(AccessCheck, RenameOfARegularFileNeedsNoCoverBelowIt) {
@@ -123,7 +142,7 @@ TEST(AccessCheck, DeviceInAMountIsRefused) {
     AccessRequest request = {operation, &policy.mounts[0], "node", "to"};
     request.is_device = true;
     const bool name_only = operation == Operation::kRemove || operation == Operation::kRenameFrom ||
-                           operation == Operation::kRenameTo;
+                           operation == Operation::kRenameTo || operation == Operation::kCreateLink;
     EXPECT_EQ(CheckAccess(policy, request).error, name_only ? 0 : EACCES)
         << OperationName(operation);
   }
