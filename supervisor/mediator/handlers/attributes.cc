@@ -32,6 +32,11 @@ template <typename Act>
 Reply ChangeByPath(CallContext& context, const SyscallRequest& request, Act act) {
   SysResult<PinnedObject> object = Subject(context, request);
   if (!object.ok()) return Reply::Error(object.error());
+  // futimens is utimensat without a path: like fchmod it takes no O_PATH descriptor (trap 37).
+  if (object->through_descriptor && request.path_is_null &&
+      (request.at_flags & AT_EMPTY_PATH) == 0 && (fcntl(object->fd.get(), F_GETFL) & O_PATH) != 0) {
+    return Reply::Error(EBADF);
+  }
   int error = object->through_descriptor ? context.CheckDescriptorMetadata(*object)
                                          : context.CheckObject(Operation::kMetadata, *object);
   if (error != 0) return Reply::Error(error);

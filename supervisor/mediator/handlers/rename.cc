@@ -1,6 +1,7 @@
 // rename, renameat, renameat2. Both parents are pinned; both ends are decided on by name, so that
 // nothing denied or read-only changes its name or is replaced, nor an ancestor of it (trap 39).
 #include <fcntl.h>
+#include <stdio.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -10,10 +11,13 @@
 namespace sessionctl {
 namespace {
 
-#ifndef RENAME_EXCHANGE
-#define RENAME_EXCHANGE (1 << 1)
-#endif
 constexpr unsigned kWhiteout = 1 << 2;  // makes a character device: not for sessions
+
+// As do_renameat2() has it, before any right is asked for.
+bool ValidFlags(unsigned flags) {
+  if ((flags & ~(RENAME_NOREPLACE | RENAME_EXCHANGE | kWhiteout)) != 0) return false;
+  return (flags & RENAME_EXCHANGE) == 0 || (flags & (RENAME_NOREPLACE | kWhiteout)) == 0;
+}
 
 int Decide(CallContext& context, const PinnedParent& from, const PinnedParent& to, bool exchange) {
   int error = context.CheckName(Operation::kRenameFrom, from, &to);
@@ -27,6 +31,7 @@ int Decide(CallContext& context, const PinnedParent& from, const PinnedParent& t
 }  // namespace
 
 Reply HandleRename(CallContext& context, const SyscallRequest& request) {
+  if (!ValidFlags(request.rename_flags)) return Reply::Error(EINVAL);
   if ((request.rename_flags & kWhiteout) != 0) return Reply::Error(EPERM);
   if (request.paths[0].path.empty() || request.paths[1].path.empty()) return Reply::Error(ENOENT);
   SysResult<PinnedParent> from = context.resolver().Parent(request.paths[0]);
