@@ -27,7 +27,7 @@ SysResult<OwnedFd> BlockingOpens::Open(const RemoteTask& task, uint64_t id, cons
                                        int flags) {
   std::list<Entry>::iterator entry;
   {
-    absl::MutexLock lock(&mutex_);
+    MutexLock lock(&mutex_);
     if (entries_.size() >= static_cast<size_t>(limit_)) return Errno(EAGAIN);
     entries_.push_back(Entry{pthread_self(), &task, id, Verdict::kWait});
     entry = std::prev(entries_.end());
@@ -44,7 +44,7 @@ SysResult<OwnedFd> BlockingOpens::Open(const RemoteTask& task, uint64_t id, cons
   }
   for (;;) {
     SysResult<OwnedFd> opened = OpenAt(AT_FDCWD, path, flags);
-    absl::MutexLock lock(&mutex_);
+    MutexLock lock(&mutex_);
     Verdict verdict = entry->verdict;
     if (!opened.ok() && opened.error() == EINTR && verdict == Verdict::kWait) continue;
     entries_.erase(entry);
@@ -73,7 +73,7 @@ BlockingOpens::Verdict BlockingOpens::Look(const Entry& entry) const {
 void BlockingOpens::Watch() {
   for (;;) {
     {
-      absl::MutexLock lock(&mutex_);
+      MutexLock lock(&mutex_);
       if (entries_.empty()) {
         watching_ = false;  // the next blocked open starts another watcher
         return;

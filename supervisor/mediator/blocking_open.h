@@ -10,7 +10,7 @@
 #include <list>
 
 #include "absl/base/thread_annotations.h"
-#include "absl/synchronization/mutex.h"
+#include "sandbox/base/mutex.h"
 #include "sandbox/base/owned_fd.h"
 #include "sandbox/base/sys_result.h"
 #include "sandbox/notifier.h"
@@ -49,7 +49,7 @@ class BlockingOpens {
 
   const Notifier& notifier_;
   const int limit_;
-  absl::Mutex mutex_;
+  Mutex mutex_;
   std::list<Entry> entries_ ABSL_GUARDED_BY(mutex_);
   bool watching_ ABSL_GUARDED_BY(mutex_) = false;
 };
