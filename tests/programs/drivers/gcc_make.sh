@@ -31,5 +31,5 @@ M
 make -s -j2
 ./program
 ./linked
-touch -d '+2 seconds' src/f3.c && make -s -j2 && ./program
+find . -type f -exec touch -d '-1 minute' {} + && touch src/f3.c && make -s -j2 && ./program
 make -s && rm -rf tmp
