@@ -198,8 +198,21 @@ class MountPointInside : public testing::Test {
 };
 
 TEST_F(MountPointInside, IsNotCrossedByName) { ExpectCrossesBareOnly("write wronly other/target"); }
+// With one mount and nothing denied, reads are native: the session gets the descriptor, but may not
+// change by it.
 TEST_F(MountPointInside, IsNotCrossedByADescriptorsMetadata) {
-  ExpectCrossesBareOnly("open 0 rdonly other/target , fchmod 0");
+  const std::string tool = scene_.mount() + "/one_call";
+  harness::CopyProgram(harness::TestcasePath("one_call"), tool);
+  harness::SessionFlags flags;
+  flags.mounts = {scene_.mount()};
+  const harness::Command command = {
+      .argv = {tool, "open", "0", "rdonly", "other/target", ",", "fchmod", "0"},
+      .directory = scene_.mount()};
+  EXPECT_EQ(AttackScene::Parse(harness::Run(command)).LastError(), "OK") << "the bare control";
+  const Steps steps = AttackScene::Parse(harness::RunEither(flags, command));
+  ASSERT_EQ(steps.results.size(), 2U) << steps.raw;
+  EXPECT_EQ(steps.results[0].error, "OK") << steps.raw;
+  EXPECT_EQ(steps.results[1].error, "EXDEV") << steps.raw;
 }
 TEST_F(MountPointInside, IsNotCrossedByAMagicLink) {
   ExpectCrossesBareOnly("open 0 path other/target , write wronly /proc/self/fd/%0");

@@ -43,7 +43,7 @@ const std::vector<std::string>& ContentSteps() {
                                                                 "write wronly+creat+excl link/new",
                                                                 "truncate link/target",
                                                                 "mkdir link/new",
-                                                                "rmdir link/empty",
+                                                                "rmdir link/remove-me",
                                                                 "unlink link/target",
                                                                 "rename link/target link/gone"};
   return *steps;
