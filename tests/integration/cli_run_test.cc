@@ -294,8 +294,8 @@ TEST_F(TerminalTest, CommandSeesTheTerminal) {
 TEST_F(TerminalTest, InterruptKeyReachesTheCommandOnce) {
   Terminal terminal(Bash());
   terminal.Type(
-      "$S run -- sh -c 'trap \"n=x\\$n\" INT; echo go-\"\"on; sleep 1000; sleep 0.5; "
-      "echo got=$n; exit 4'; echo code=$?\n");
+      "$S run -- sh -c 'trap \"n=x\\$n\" INT; echo go-\"\"on; until test \"$n\"; do sleep 0.1; "
+      "done; sleep 0.5; echo got=$n; exit 4'; echo code=$?\n");
   ASSERT_TRUE(terminal.See("go-on")) << terminal.seen();
   terminal.Type("\x03");
   ASSERT_TRUE(terminal.See("got=x\r\n")) << terminal.seen();
