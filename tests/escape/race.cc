@@ -305,7 +305,7 @@ bool RegisterRaces(const char* suite, Race prototype, const std::vector<std::str
     if (!only.empty() && std::find(only.begin(), only.end(), operation.name) == only.end())
       continue;
     // chdir is native: it enters the second mount by the link, and what follows begins there. Each
-    // call keeps to the island of the directory that it begins in; docs/threat-model.md names this
+    // call keeps to the island of the directory that it begins in; docs/threat_model.md names this
     // limit.
     if (prototype.links_to_second_mount && prototype.attacker == Attacker::kParentExchanged &&
         operation.perform == testcases::CwdWrite) {
