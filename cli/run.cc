@@ -89,8 +89,7 @@ absl::Status KeepFromSession(int status_fd) {
 absl::StatusOr<CompiledPolicy> Compile(const RunFlags& flags, const std::string& id) {
   absl::StatusOr<SessionPolicy> policy = BuildPolicy(flags.policy);
   if (!policy.ok()) return policy.status();
-  return CompilePolicy(*policy, SessionVariables(id), ProbeKernelFeatures(),
-                       MediatedCalls());
+  return CompilePolicy(*policy, SessionVariables(id), ProbeKernelFeatures(), MediatedCalls());
 }
 
 int RunSession(const RunFlags& flags, const StatusWriter& status, const CompiledPolicy& policy,

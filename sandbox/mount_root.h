@@ -22,8 +22,8 @@ class MountRoot {
     bool cross_device = false;
   };
 
-  // Holds `path`, which must be a directory; no component may be a link. Errors: kNotFound, kPermissionDenied,
-  // kInvalidArgument.
+  // Holds `path`, which must be a directory; no component may be a link. Errors: kNotFound,
+  // kPermissionDenied, kInvalidArgument.
   static absl::StatusOr<MountRoot> Open(const std::string& path, Rules rules);
 
   int fd() const { return fd_.get(); }

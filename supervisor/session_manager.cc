@@ -116,8 +116,7 @@ absl::StatusOr<std::vector<SpawnOutcome>> SpawnSessions(const SessionStore& stor
   std::optional<CompiledPolicy> shared;
   if (!NamesSession(request.policy)) {
     absl::StatusOr<CompiledPolicy> compiled =
-        CompilePolicy(request.policy, SessionVariables(""), request.features,
-                      MediatedCalls());
+        CompilePolicy(request.policy, SessionVariables(""), request.features, MediatedCalls());
     if (!compiled.ok()) return compiled.status();
     shared = *std::move(compiled);
     options.compiled = &*shared;

@@ -111,8 +111,8 @@ class Monitor {
 };
 
 absl::Status Monitor::CompileOwnPolicy() {
-  absl::StatusOr<CompiledPolicy> compiled =
-      CompilePolicy(*options_.policy, SessionVariables(options_.id), *options_.features, MediatedCalls());
+  absl::StatusOr<CompiledPolicy> compiled = CompilePolicy(
+      *options_.policy, SessionVariables(options_.id), *options_.features, MediatedCalls());
   if (!compiled.ok()) return compiled.status();
   own_policy_ = *std::move(compiled);
   policy_ = &*own_policy_;

@@ -41,7 +41,8 @@ struct MonitorReport {
 // The name that {user} expands to.
 std::string CurrentUserName();
 
-// What a session's policy is compiled with: its id, the user, and the state directory that is kept from it.
+// What a session's policy is compiled with: its id, the user, and the state directory that is kept
+// from it.
 PolicyVariables SessionVariables(const std::string& id);
 
 }  // namespace sessionctl

@@ -39,13 +39,11 @@ constexpr char kLink[] = "symlink {vault} link";
 // Every operation that acts behind a link in the middle of the path, which only resolution can
 // stop. For the kernel's Landlock these are content and names.
 const std::vector<std::string>& ContentSteps() {
-  static const auto* const steps = new std::vector<std::string>{"write wronly link/target",
-                                                                "write wronly+creat+excl link/new",
-                                                                "truncate link/target",
-                                                                "mkdir link/new",
-                                                                "rmdir link/remove-me",
-                                                                "unlink link/target",
-                                                                "rename link/target link/gone"};
+  static const auto* const steps = new std::vector<std::string>{
+      "write wronly link/target",    "write wronly+creat+excl link/new",
+      "truncate link/target",        "mkdir link/new",
+      "rmdir link/remove-me",        "unlink link/target",
+      "rename link/target link/gone"};
   return *steps;
 }
 
