@@ -20,7 +20,7 @@ constexpr int kMaxWorkers = 512;
 // Waiting FIFO opens may not take the last workers: those that would end the wait have to be
 // served.
 constexpr int kMaxBlockedOpens = kMaxWorkers - 64;
-constexpr size_t kWorkerStack = 256 * 1024;
+constexpr size_t kWorkerStack = size_t{256} * 1024;
 // A worker that sees this many others idle goes away.
 constexpr int kSpareWorkers = 4;
 

@@ -56,8 +56,8 @@ class OpenCall {
   Reply Run() {
     if (int error = FlagsError(how_); error != 0) return Reply::Error(error);
     if (path_.path.empty()) return Reply::Error(ENOENT);
-    if ((how_.resolve & kResolveCached) != 0)
-      return Reply::Error(EAGAIN);  // openat2(2): then retry without
+    // openat2(2): then retry without.
+    if ((how_.resolve & kResolveCached) != 0) return Reply::Error(EAGAIN);
     if (Has(O_PATH)) return OpenPathOnly();
     if (Has(kTmpfileBit)) return OpenTemporary();
     if (Has(O_CREAT)) return OpenOrCreate();
@@ -114,9 +114,9 @@ class OpenCall {
     bool is_same =
         info.ok() && info->st_dev == object.info.st_dev && info->st_ino == object.info.st_ino;
     if (!is_same || flags < 0 || (flags & O_PATH) != 0) return Reply::Error(error);
-    int have = flags & O_ACCMODE;
-    if (have != O_RDWR && have != static_cast<int>(how_.flags & O_ACCMODE))
-      return Reply::Error(error);
+    const int have = flags & O_ACCMODE;
+    const int wanted = static_cast<int>(how_.flags & O_ACCMODE);
+    if (have != O_RDWR && have != wanted) return Reply::Error(error);
     return Deliver(std::move(*same));
   }
 
