@@ -150,7 +150,7 @@ std::string Environment(const char* name) {
 }
 
 std::string HomeDirectory() {
-  const std::string home = Environment("HOME");
+  std::string home = Environment("HOME");
   if (!home.empty() && home[0] == '/') return home;
   const passwd* entry = getpwuid(geteuid());
   return entry == nullptr || entry->pw_dir == nullptr ? "" : entry->pw_dir;
@@ -266,8 +266,8 @@ std::string NewSessionId() {
   while (filled < bytes.size()) {
     const ssize_t count = getrandom(bytes.data() + filled, bytes.size() - filled, 0);
     if (count > 0) filled += static_cast<size_t>(count);
-    if (count < 0 && errno != EINTR)
-      abort();  // ENOSYS: below Linux 3.17, where nothing else works either
+    // ENOSYS: below Linux 3.17, where nothing else works either.
+    if (count < 0 && errno != EINTR) abort();
   }
   char text[13];
   for (size_t i = 0; i < bytes.size(); ++i) snprintf(text + 2 * i, 3, "%02x", bytes[i]);
