@@ -33,8 +33,7 @@ size_t CountEntries(OwnedFd fd) {
 
 int CallContext::Decide(const AccessRequest& request) {
   Verdict verdict = CheckAccess(session_.policy(), request);
-  if (!verdict.allowed()) denied_by_ = verdict.rule;
-  return verdict.error;
+  return verdict.allowed() ? 0 : refusal_.Note(verdict.error, verdict.rule).value;
 }
 
 int CallContext::CheckObject(Operation operation, const PinnedObject& object) {
@@ -52,8 +51,7 @@ int CallContext::CheckObject(Operation operation, const PinnedObject& object) {
   if (by_path) {
     SysResult<std::string> real = resolver_.RealPath(object.fd.get(), object.mount);
     if (!real.ok()) {
-      denied_by_ = "the object is not where it was resolved";
-      return real.error();
+      return refusal_.Note(real.error(), "the object is not where it was resolved").value;
     }
     path = std::move(*real);
   }
@@ -85,8 +83,8 @@ int CallContext::CheckName(Operation operation, const PinnedParent& parent,
   SysResult<std::string> name = NameOf(parent);
   SysResult<std::string> other_name = other != nullptr ? NameOf(*other) : std::string();
   if (!name.ok() || !other_name.ok()) {
-    denied_by_ = "the directory is not where it was resolved";
-    return name.ok() ? other_name.error() : name.error();
+    const int error = name.ok() ? other_name.error() : name.error();
+    return refusal_.Note(error, "the directory is not where it was resolved").value;
   }
   AccessRequest request;
   request.operation = operation;
@@ -100,8 +98,8 @@ int CallContext::CheckLinkSource(const PinnedObject& source, const PinnedParent&
   SysResult<std::string> name = resolver_.RealPath(source.fd.get(), source.mount);
   SysResult<std::string> new_name = NameOf(to);
   if (!name.ok() || !new_name.ok()) {
-    denied_by_ = "the object is not where it was resolved";
-    return name.ok() ? new_name.error() : name.error();
+    const int error = name.ok() ? new_name.error() : name.error();
+    return refusal_.Note(error, "the object is not where it was resolved").value;
   }
   AccessRequest request;
   request.operation = Operation::kLinkFrom;

@@ -23,7 +23,7 @@ class CallContext {
         notifier_(notifier),
         blocking_(blocking),
         task_(session.proc(), call.tid),
-        resolver_(session, task_, &denied_by_),
+        resolver_(session, task_, refusal_),
         id_(call.id) {}
   CallContext(const CallContext&) = delete;
   CallContext& operator=(const CallContext&) = delete;
@@ -60,8 +60,8 @@ class CallContext {
   // SIGXFSZ.
   bool ExceedsFileSizeLimit(int64_t size) const;
 
-  // The rule of the verdict that refused the call; empty if none did.
-  const std::string& denied_by() const { return denied_by_; }
+  // Which rule refused the call, once it is answered.
+  const Refusal& refusal() const { return refusal_; }
 
  private:
   int Decide(const AccessRequest& request);
@@ -72,7 +72,7 @@ class CallContext {
   const Notifier& notifier_;
   BlockingOpens& blocking_;
   RemoteTask task_;
-  std::string denied_by_;  // before resolver_, which writes it too
+  Refusal refusal_;  // before resolver_, which writes it too
   PathResolver resolver_;
   uint64_t id_;
 };

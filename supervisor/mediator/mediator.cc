@@ -100,10 +100,10 @@ void Mediator::Serve(const Notification& call) {
   if (!context.StillWaiting()) return;
   Reply reply = request.ok() ? row->handler(context, *request) : Reply::Error(request.error());
   if (reply.kind() == Reply::Kind::kCallerGone) return;  // nothing was done
-  bool denied = !context.denied_by().empty();
-  if (denied) ++denials_;
+  std::string denied_by = context.refusal().RuleBehind(reply.error());
+  if (!denied_by.empty()) ++denials_;
   if (audit_ != nullptr) {
-    AuditEvent event = {row->name, call.tid, "", "", context.denied_by(), reply.error(), false};
+    AuditEvent event = {row->name, call.tid, "", "", std::move(denied_by), reply.error(), false};
     if (request.ok()) {
       event.path = request->paths[0].path;
       event.other_path = request->target.empty() ? request->paths[1].path : request->target;

@@ -95,7 +95,7 @@ SysResult<PinnedObject> QuickOutside(const SessionView& session, const std::stri
 }  // namespace
 
 PathWalker PathResolver::MakeWalker(const MountView* island) const {
-  return PathWalker(session_, task_, island, refused_by_);
+  return PathWalker(session_, task_, island, refusal_);
 }
 
 SysStatus PathResolver::CheckSameDevice(const MountView& mount, int fd) const {
@@ -106,8 +106,7 @@ SysStatus PathResolver::CheckSameDevice(const MountView& mount, int fd) const {
 }
 
 Errno PathResolver::Refuse(int error, const MountView* mount, const char* why) const {
-  if (refused_by_ != nullptr) *refused_by_ = "mount " + mount->guest() + ": " + why;
-  return Errno(error);
+  return refusal_.Note(error, "mount " + mount->guest() + ": " + why);
 }
 
 PathResolver::Start PathResolver::LocateAbsolute(const std::string& path) const {

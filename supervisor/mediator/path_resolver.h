@@ -19,6 +19,7 @@
 #include "sandbox/base/owned_fd.h"
 #include "sandbox/base/sys_result.h"
 #include "sandbox/remote_task.h"
+#include "supervisor/mediator/refusal.h"
 #include "supervisor/mediator/session_view.h"
 
 namespace sessionctl {
@@ -55,11 +56,9 @@ class PathWalker;
 
 class PathResolver {
  public:
-  // `refused_by` (may be nullptr) gets the rule in words when the island rule, not the kernel's own
-  // walk, refuses.
-  PathResolver(const SessionView& session, const RemoteTask& task,
-               std::string* refused_by = nullptr)
-      : session_(session), task_(task), refused_by_(refused_by) {}
+  // `refusal` gets the rule when the island rule, not the kernel's own walk, refuses.
+  PathResolver(const SessionView& session, const RemoteTask& task, Refusal& refusal)
+      : session_(session), task_(task), refusal_(refusal) {}
 
   // The object. `follow`: a link as the last component is followed (it always is before a trailing
   // slash). `extra_resolve`: the caller's own RESOLVE_ flags (openat2). Errors: the kernel's own
@@ -99,7 +98,7 @@ class PathResolver {
 
   const SessionView& session_;
   const RemoteTask& task_;
-  std::string* refused_by_;
+  Refusal& refusal_;
 };
 
 }  // namespace sessionctl

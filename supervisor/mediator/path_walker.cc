@@ -247,10 +247,7 @@ SysStatus PathWalker::CheckIsland() const {
 }
 
 Errno PathWalker::Refuse(int error, const MountView* mount, const char* why) const {
-  if (refused_by_ != nullptr) {
-    *refused_by_ = mount != nullptr ? "mount " + mount->guest() + ": " + why : why;
-  }
-  return Errno(error);
+  return refusal_.Note(error, mount != nullptr ? "mount " + mount->guest() + ": " + why : why);
 }
 
 // N when the walk stands in the caller's own /proc/PID/fd and `name` is N, else -1.

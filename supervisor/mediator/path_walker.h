@@ -17,10 +17,10 @@ namespace sessionctl {
 class PathWalker {
  public:
   // `island`: the mount that a link has already been followed in, which the walk must not leave; or
-  // nullptr. `refused_by`: as in PathResolver.
+  // nullptr. `refusal`: as in PathResolver.
   PathWalker(const SessionView& session, const RemoteTask& task, const MountView* island,
-             std::string* refused_by)
-      : session_(session), task_(task), island_(island), refused_by_(refused_by) {}
+             Refusal& refusal)
+      : session_(session), task_(task), island_(island), refusal_(refusal) {}
 
   // Walks `path` from the root of `start`, or from "/" when it is nullptr.
   SysResult<PinnedObject> Object(const MountView* start, const std::string& path, bool follow);
@@ -54,7 +54,7 @@ class PathWalker {
   const SessionView& session_;
   const RemoteTask& task_;
   const MountView* island_;
-  std::string* refused_by_;
+  Refusal& refusal_;
   const MountView* mount_ = nullptr;  // where the walk is now
   std::vector<Frame> frames_;         // from the mount's root, or from "/"
   std::deque<std::string> queue_;

@@ -26,7 +26,7 @@ bool WasRemoved(int directory) {
 }  // namespace
 
 bool PathIsWithin(std::string_view path, std::string_view root, std::string_view* rest) {
-  if (path.substr(0, root.size()) != root) return false;
+  if (root.empty() || path.substr(0, root.size()) != root) return false;
   path.remove_prefix(root.size());
   if (path.empty() || root == "/") {
     *rest = path;

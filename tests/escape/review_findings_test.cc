@@ -103,6 +103,23 @@ TEST(Audit, NamesTheIslandRule) {
       << harness::ReadFile(audit);
 }
 
+// A call that a rule would have refused, but that got another answer, counted as denied.
+TEST(Audit, DoesNotBlameARuleForAnotherAnswer) {
+  AttackScene scene;
+  scene.RunBare("mkdir there");
+  harness::SessionFlags flags;
+  const std::string audit = scene.Path("audit.jsonl");
+  flags.mounts = {scene.mount() + ":ro"};
+  flags.extra = {"--audit-file", audit};
+  const Steps steps = scene.RunInSession("mkdir there , mkdir new", flags);
+  ASSERT_EQ(steps.results.size(), 2U) << steps.raw;
+  EXPECT_EQ(steps.results[0].error, "EEXIST") << steps.raw;
+  EXPECT_EQ(steps.results[1].error, "EROFS") << steps.raw;
+  const std::string text = harness::ReadFile(audit);
+  EXPECT_EQ(text.find("\"there\""), std::string::npos) << text;
+  EXPECT_NE(text.find("\"new\""), std::string::npos) << text;
+}
+
 // A directory that was filled under a free name and then renamed to a guarded one: the host's git
 // would have run it.
 TEST(AnchoredDeny, NoRenameBringsContentUnderIt) {

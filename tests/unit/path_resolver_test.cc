@@ -55,14 +55,16 @@ class PathResolverTest : public testing::Test {
   // What `path` resolves to: the real path below the scratch directory, or the errno's name.
   std::string Resolve(const std::string& path, bool follow = true, int dirfd = AT_FDCWD) {
     RemoteTask task(view_->proc(), gettid());
-    PathResolver resolver(*view_, task);
+    Refusal refusal;
+    PathResolver resolver(*view_, task, refusal);
     SysResult<PinnedObject> object = resolver.Object(CallerPath{dirfd, path}, follow);
     if (!object.ok()) return strerrorname_np(object.error());
     return Place(object->fd.get(), object->mount);
   }
   std::string ResolveParent(const std::string& path) {
     RemoteTask task(view_->proc(), gettid());
-    PathResolver resolver(*view_, task);
+    Refusal refusal;
+    PathResolver resolver(*view_, task, refusal);
     SysResult<PinnedParent> parent = resolver.Parent(CallerPath{AT_FDCWD, path});
     if (!parent.ok()) return strerrorname_np(parent.error());
     if (parent->is_mount_root) return "root";
