@@ -65,8 +65,8 @@ PolicyKey<T> IntegerKey(std::string section, std::string name, std::string descr
 
 // `names` in the order of the enumerators.
 template <typename T, typename Field>
-PolicyKey<T> EnumKey(std::string section, std::string name, std::string description, Strings names,
-                     Field field) {
+PolicyKey<T> EnumKey(std::string section, std::string name, std::string description,
+                     const Strings& names, Field field) {
   using Enum = std::remove_reference_t<decltype(field(std::declval<T&>()))>;
   PolicyKey<T> key = {std::move(section),
                       std::move(name),
@@ -82,13 +82,13 @@ PolicyKey<T> EnumKey(std::string section, std::string name, std::string descript
                       [field, names](const T& source) -> KeyValue {
                         return names[static_cast<size_t>(field(const_cast<T&>(source)))];
                       }};
-  key.choices = std::move(names);
+  key.choices = names;
   return key;
 }
 
 template <typename T>
-PolicyKey<T> Checked(PolicyKey<T> key, std::function<std::string(const std::string&)> check) {
-  key.check = std::move(check);
+PolicyKey<T> Checked(PolicyKey<T> key, std::string (*check)(const std::string&)) {
+  key.check = check;
   return key;
 }
 

@@ -54,6 +54,7 @@ constexpr uint64_t kMfdNoexecSeal = 8;
 
 std::vector<DeniedCall> All(int error, const std::vector<const char*>& names) {
   std::vector<DeniedCall> calls;
+  calls.reserve(names.size());
   for (const char* name : names) calls.push_back({name, error, {}});
   return calls;
 }
