@@ -21,6 +21,7 @@ enum class MountMode { kReadOnly, kReadWrite };
 enum class SymlinkRule { kBeneath, kNone };  // kNone: every link is refused (ELOOP)
 enum class HardlinkRule { kAny, kSingle };   // kSingle: a file with two names is refused
 enum class MediationScope { kAuto, kWrites, kAll };
+enum class SharedMemoryRule { kNone, kPrivate };
 enum class AuditLevel { kOff, kDenials, kChanges, kAll };
 
 struct Mount {
@@ -44,6 +45,8 @@ struct FilesystemPolicy {
   std::vector<std::string> read;     // files or directories, content and listing
   std::vector<std::string> exec;     // the same and execution
   std::vector<std::string> devices;  // device nodes, read and write
+  // kPrivate: POSIX shared memory and semaphores work, in a /dev/shm of the session's own.
+  SharedMemoryRule shared_memory = SharedMemoryRule::kNone;
 };
 
 struct ProcessPolicy {

@@ -148,7 +148,25 @@ std::string ReasonToMediateReads(const std::vector<Mount>& mounts) {
   return "";
 }
 
+// bind(2) is not mediated: the kernel walks the socket's path itself. Where one mount is all that
+// may be written, and no rule holds in it, Landlock's right to make sockets there decides it all.
+bool SocketsMayBeNative(const std::vector<Mount>& mounts) {
+  const Mount* writable = nullptr;
+  for (const Mount& mount : mounts) {
+    if (mount.mode == MountMode::kReadOnly) continue;
+    if (writable != nullptr) return false;
+    writable = &mount;
+  }
+  if (writable == nullptr || !writable->read_only.empty()) return false;
+  // Landlock cannot subtract what is mounted below.
+  for (const Mount& mount : mounts) {
+    if (&mount != writable && IsAtOrBelow(mount.host, writable->host)) return false;
+  }
+  return ReasonToMediateReads({*writable}).empty();
+}
+
 absl::Status DecideReads(int landlock_abi, CompiledPolicy* compiled) {
+  compiled->sockets_native = SocketsMayBeNative(compiled->policy.mounts);
   const std::string reason = landlock_abi < 1 ? "this kernel has no Landlock that could decide them"
                                               : ReasonToMediateReads(compiled->policy.mounts);
   switch (compiled->policy.scope) {
@@ -204,14 +222,24 @@ absl::StatusOr<std::string> ChooseWorkingDirectory(const SessionPolicy& policy,
 }
 
 // The lists again, as what was found: a resolved policy names no path that is not there.
-FilesystemPolicy CanonicalFilesystem(const std::vector<SystemGrant>& grants) {
+FilesystemPolicy CanonicalFilesystem(const std::vector<SystemGrant>& grants,
+                                     SharedMemoryRule shared_memory) {
   FilesystemPolicy filesystem;
+  filesystem.shared_memory = shared_memory;
   for (const SystemGrant& grant : grants) {
     if (grant.device) filesystem.devices.push_back(grant.path);
     if (grant.exec) filesystem.exec.push_back(grant.path);
     if (!grant.device && !grant.exec) filesystem.read.push_back(grant.path);
   }
   return filesystem;
+}
+
+// A mount that has to do with /dev/shm was written by somebody who means the host's.
+bool WantsPrivateSharedMemory(const SessionPolicy& policy) {
+  if (policy.filesystem.shared_memory == SharedMemoryRule::kNone) return false;
+  return std::none_of(policy.mounts.begin(), policy.mounts.end(), [](const Mount& mount) {
+    return IsAtOrBelow(mount.host, kSharedMemoryPath) || IsAtOrBelow(kSharedMemoryPath, mount.host);
+  });
 }
 
 absl::Status ResolveGrants(const PolicyVariables& variables, CompiledPolicy* compiled) {
@@ -230,7 +258,9 @@ absl::Status ResolveGrants(const PolicyVariables& variables, CompiledPolicy* com
       ResolveSystemGrants(compiled->policy.filesystem);
   if (!system.ok()) return system.status();
   compiled->system = *std::move(system);
-  compiled->policy.filesystem = CanonicalFilesystem(compiled->system);
+  compiled->policy.filesystem =
+      CanonicalFilesystem(compiled->system, compiled->policy.filesystem.shared_memory);
+  compiled->private_shared_memory = WantsPrivateSharedMemory(compiled->policy);
   absl::StatusOr<std::string> directory = ChooseWorkingDirectory(compiled->policy, variables);
   if (!directory.ok()) return directory.status();
   compiled->working_directory = *std::move(directory);

@@ -42,13 +42,21 @@ struct LandlockPlan {
   std::vector<LandlockGrant> grants;
 };
 
+// Where shm_open(3) and sem_open(3) look.
+inline constexpr char kSharedMemoryPath[] = "/dev/shm";
+
 struct CompiledPolicy {
   SessionPolicy policy;  // as resolved: extends and variables expanded, paths canonical
   std::vector<CompiledMount> mounts;  // longest guest path first
   std::vector<SystemGrant> system;    // longest path first
   std::string working_directory;      // absolute
   bool reads_mediated = false;
-  std::string reads_reason;     // why, in a sentence, either way
+  std::string reads_reason;  // why, in a sentence, either way
+  // Landlock alone says what the policy says of making UNIX socket files: one mount may be written,
+  // and no rule holds in it.
+  bool sockets_native = false;
+  // The broker makes a /dev/shm of the session's own.
+  bool private_shared_memory = false;
   LandlockPlan broker_domain;   // the outer one
   LandlockPlan session_domain;  // the inner one: no write right on anything mediated
   FilterPlan filter;

@@ -55,6 +55,10 @@ void AppendGrants(const CompiledPolicy& compiled, std::string* text) {
   absl::StrAppend(text, "Grants\n");
   for (const CompiledMount& mount : compiled.mounts) AppendMount(mount, text);
   AppendSystemGrants(compiled, text);
+  if (compiled.private_shared_memory) {
+    absl::StrAppend(text, "  shm  ", kSharedMemoryPath,
+                    ": the session's own, empty at its start, removed at its end\n");
+  }
   absl::StrAppend(text, "  everything else: none\nWorking directory: ", compiled.working_directory,
                   "\nReads: ", compiled.reads_mediated ? "mediated" : "native", ", because ",
                   compiled.reads_reason, "\n");

@@ -213,6 +213,10 @@ std::vector<PolicyKey<SessionPolicy>> SectionKeys() {
                      &FilesystemPolicy::exec),
       SystemPathsKey("devices", "Character devices that may be read and written.",
                      &FilesystemPolicy::devices),
+      EnumKey<P>("filesystem", "shared_memory",
+                 "What /dev/shm is: nothing, or the session's own and empty at its start.",
+                 {"none", "private"},
+                 [](P& policy) -> SharedMemoryRule& { return policy.filesystem.shared_memory; }),
       EnumKey<P>("mediation", "scope",
                  "Which opens the broker carries out: what the policy makes necessary, all that "
                  "may write, or reads too.",

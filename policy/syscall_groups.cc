@@ -179,7 +179,9 @@ std::vector<NativeCall> MakeNativePathCalls() {
       {"execve", kExec},
       {"execveat", kExec},
       {"inotify_add_watch", "watches, changes nothing and reads no content"},
-      {"bind", "making a socket file needs Landlock's MAKE_SOCK, which no session holds"},
+      {"bind",
+       "making a socket file needs Landlock's MAKE_SOCK, which a session holds in its one writable "
+       "mount without rules and nowhere else"},
       {"connect", kSend},
       {"sendto", kSend},
       {"sendmsg", kSend},

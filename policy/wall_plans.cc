@@ -56,6 +56,16 @@ uint64_t SessionSystemAccess(const SystemGrant& grant, bool reads_native) {
   return (reads_native ? kRead : 0) | (grant.exec ? kExecuteNatively : 0);
 }
 
+uint64_t SessionMountAccess(const Mount& mount, const CompiledPolicy& compiled) {
+  uint64_t access = compiled.reads_mediated ? 0 : kRead;
+  if (mount.exec) access |= kExecuteNatively;
+  // No path reaches a descriptor by it: only bind(2) makes a socket natively, mknod(2) is mediated.
+  if (compiled.sockets_native && mount.mode == MountMode::kReadWrite) {
+    access |= landlock::kFsMakeSock;
+  }
+  return access;
+}
+
 void AddGrant(std::string path, uint64_t access, std::string reason, LandlockPlan* plan) {
   access &= plan->handled_fs;
   if (access != 0) plan->grants.push_back({std::move(path), access, std::move(reason)});
@@ -114,14 +124,13 @@ LandlockPlan PlanSessionDomain(const CompiledPolicy& compiled, int landlock_abi)
   LandlockPlan plan;
   plan.handled_fs = landlock::FsAccessOfAbi(landlock_abi);
   plan.scoped = landlock::ScopesOfAbi(landlock_abi);
-  const bool reads_native = !compiled.reads_mediated;
   for (const CompiledMount& mount : compiled.mounts) {
-    AddGrant(mount.mount.host,
-             (reads_native ? kRead : 0) | (mount.mount.exec ? kExecuteNatively : 0),
-             MountReason(mount.mount), &plan);
+    AddGrant(mount.mount.host, SessionMountAccess(mount.mount, compiled), MountReason(mount.mount),
+             &plan);
   }
   for (const SystemGrant& grant : compiled.system) {
-    AddGrant(grant.path, SessionSystemAccess(grant, reads_native), SystemReason(grant), &plan);
+    AddGrant(grant.path, SessionSystemAccess(grant, !compiled.reads_mediated), SystemReason(grant),
+             &plan);
   }
   return plan;
 }

@@ -108,9 +108,10 @@ void RaiseOwnLimits() {
 // Everything from the fork on. Never returns to the caller's code.
 class BrokerProcess {
  public:
-  BrokerProcess(const BrokerOptions& options, OwnedFd events, pid_t parent, const sigset_t& mask)
+  BrokerProcess(const BrokerOptions& options, CompiledPolicy policy, OwnedFd events, pid_t parent,
+                const sigset_t& mask)
       : options_(options),
-        policy_(*options.policy),
+        policy_(std::move(policy)),
         events_(std::move(events)),
         parent_(parent),
         mask_(mask) {}
@@ -133,13 +134,14 @@ class BrokerProcess {
   void ServeSignals();
   void ReapChildren();
   [[noreturn]] void EndSession(int wait_status);
+  void RemoveForParent() const;
   [[noreturn]] void FailStart(int exit_code, const std::string& message);
   BrokerEvent MakeEvent(BrokerEvent::Kind kind) const;
   void Send(const BrokerEvent& event) const;
   std::string ExecFailure(const LaunchFailure& failure, int* exit_code) const;
 
   const BrokerOptions& options_;
-  const CompiledPolicy& policy_;
+  const CompiledPolicy policy_;
   OwnedFd events_;
   const pid_t parent_;
   const sigset_t mask_;  // what the command starts with
@@ -328,11 +330,20 @@ void BrokerProcess::ReapChildren() {
 
 void BrokerProcess::EndSession(int wait_status) {
   KillDescendants();
+  if (getppid() != parent_) RemoveForParent();
   BrokerEvent event = MakeEvent(BrokerEvent::Kind::kExited);
   event.pid = command_;
   event.wait_status = wait_status;
   Send(event);
   _exit(0);
+}
+
+void BrokerProcess::RemoveForParent() const {
+  // A mount of the host's own /dev/shm is another matter.
+  if (!policy_.private_shared_memory) return;
+  for (const MountView& mount : view_->mounts()) {
+    if (mount.rules->mount.alias == kSharedMemoryPath) EmptySharedMemory(mount.root.fd());
+  }
 }
 
 void BrokerProcess::FailStart(int exit_code, const std::string& message) {
@@ -377,12 +388,20 @@ absl::StatusOr<Broker> Broker::Start(const BrokerOptions& options) {
   }
   sigset_t mask;
   sigprocmask(SIG_SETMASK, nullptr, &mask);
+  if (options.policy->private_shared_memory) {
+    // A machine whose /dev/shm cannot be used has no shared memory for its sessions either.
+    if (SysResult<SharedMemory> made = SharedMemory::Create(); made.ok()) {
+      broker.shared_memory_ = std::move(*made);
+    }
+  }
   pid_t parent = getpid();
   broker.pid_ = fork();
   if (broker.pid_ < 0) return absl::ResourceExhaustedError(absl::StrCat("fork: ", strerror(errno)));
   if (broker.pid_ == 0) {
     broker.events_.Reset();
-    BrokerProcess(options, std::move(theirs), parent, mask).Run();
+    CompiledPolicy policy = *options.policy;
+    if (broker.shared_memory_) AddSharedMemory(broker.shared_memory_->path(), &policy);
+    BrokerProcess(options, std::move(policy), std::move(theirs), parent, mask).Run();
   }
   return broker;
 }

@@ -16,6 +16,7 @@
 #include "policy/policy_compiler.h"
 #include "sandbox/base/owned_fd.h"
 #include "sandbox/base/sys_result.h"
+#include "supervisor/shared_memory.h"
 
 namespace sessionctl {
 
@@ -66,6 +67,7 @@ class Broker {
  private:
   pid_t pid_ = -1;
   OwnedFd events_;
+  std::optional<SharedMemory> shared_memory_;  // goes with this object, after the session
 };
 
 // Ends every descendant of the calling process (which must be a child subreaper) except those in

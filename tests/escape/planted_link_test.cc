@@ -66,6 +66,12 @@ TEST(DirectoryLink, UnlinkBehindItIsRefused) {
 TEST(DirectoryLink, MkfifoBehindItIsRefused) {
   ExpectEscapesBareOnly(kDirectoryLink, "mkfifo link/new");
 }
+TEST(DirectoryLink, SocketBehindItIsRefused) {
+  ExpectEscapesBareOnly(kDirectoryLink, "bind link/new");
+}
+TEST(DirectoryLink, SocketBehindItIsRefusedWithReadsMediated) {
+  ExpectEscapesBareOnly(kDirectoryLink, "bind link/new", {.scope = "all"});
+}
 TEST(DirectoryLink, SymlinkBehindItIsRefused) {
   ExpectEscapesBareOnly(kDirectoryLink, "symlink x link/new");
 }
@@ -147,6 +153,9 @@ TEST(SecondMount, LinkIntoItDoesNotRedirectARead) {
 }
 TEST(SecondMount, LinkIntoItDoesNotRedirectMkdir) {
   ExpectEscapesBareOnly(kDirectoryLink, "mkdir link/new", {.mounts = {"{vault}"}});
+}
+TEST(SecondMount, LinkIntoItDoesNotRedirectASocket) {
+  ExpectEscapesBareOnly(kDirectoryLink, "bind link/new", {.mounts = {"{vault}"}});
 }
 TEST(SecondMount, LinkIntoItDoesNotRedirectUnlink) {
   ExpectEscapesBareOnly(kDirectoryLink, "unlink link/unlink-me", {.mounts = {"{vault}"}});

@@ -12,8 +12,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/un.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
@@ -36,6 +38,19 @@ std::string text;  // what the step has to say besides its errno
 
 int Slot(const std::string& word) { return slots[atoi(word.c_str()) % 16]; }
 const char* C(const std::string& word) { return word.c_str(); }
+
+// A UNIX socket file; the socket itself is closed again.
+int BindSocket(const std::string& path) {
+  sockaddr_un address = {};
+  address.sun_family = AF_UNIX;
+  strncpy(address.sun_path, C(path), sizeof(address.sun_path) - 1);
+  const int socket_fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  const int result = bind(socket_fd, reinterpret_cast<sockaddr*>(&address), sizeof(address));
+  const int error = errno;
+  close(socket_fd);
+  errno = error;
+  return result;
+}
 
 int OpenFlags(const std::string& words) {
   static const std::map<std::string, int> kFlags = {
@@ -152,6 +167,7 @@ const std::map<std::string, Step>& Steps() {
       {"chdir", {2, [](const Words& w) { return chdir(C(w[1])); }}},
       {"fchdir", {2, [](const Words& w) { return fchdir(Slot(w[1])); }}},
       {"mkdir", {2, [](const Words& w) { return mkdir(C(w[1]), 0755); }}},
+      {"bind", {2, [](const Words& w) { return BindSocket(w[1]); }}},
       {"mkdirat", {3, [](const Words& w) { return mkdirat(Slot(w[1]), C(w[2]), 0755); }}},
       {"rmdir", {2, [](const Words& w) { return rmdir(C(w[1])); }}},
       {"unlink", {2, [](const Words& w) { return unlink(C(w[1])); }}},

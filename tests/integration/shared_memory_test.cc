@@ -1,0 +1,120 @@
+// What a session finds at /dev/shm: a directory of its own, gone with it.
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+#include <string>
+
+#include "tests/integration/cli_runner.h"
+
+namespace sessionctl {
+namespace {
+
+constexpr char kShm[] = "/dev/shm";
+
+class SharedMemoryTest : public CliTest {
+ protected:
+  void SetUp() override {
+    CliTest::SetUp();
+    if (access(kShm, W_OK) != 0) GTEST_SKIP() << "needs a writable /dev/shm";
+  }
+
+  // With scope "all" even opens for reading are the broker's, so that a shell can be the program.
+  CliResult Shell(const std::string& script) {
+    return Cli({"run", "--scope", "all", "--mount", mount_, "--", "sh", "-c", script});
+  }
+
+  // As the product names them: whose, made by whom.
+  static std::string MakeLeftover(pid_t maker) {
+    std::string path = std::string(kShm) + "/sessionctl-" + std::to_string(getuid()) + "-" +
+                       std::to_string(maker) + "-test";
+    mkdir(path.c_str(), 0700);
+    std::ofstream(path + "/content") << "left";
+    return path;
+  }
+
+  static pid_t EndedProcess() {
+    const pid_t child = fork();
+    if (child == 0) _exit(0);
+    waitpid(child, nullptr, 0);
+    return child;
+  }
+};
+
+TEST_F(SharedMemoryTest, SessionsDoNotSeeOneAnotherNorTheHost) {
+  const std::string name = "sessionctl-test-" + std::to_string(getpid());
+  const std::string host = std::string(kShm) + "/" + name;
+  std::ofstream(host) << "the host's";
+  const CliResult first = Shell("ls -A /dev/shm; echo mine >" + host + " && cat " + host);
+  const CliResult second = Shell("cat " + host + " 2>/dev/null || echo nothing");
+  EXPECT_EQ(ReadWholeFile(host), "the host's");
+  unlink(host.c_str());
+  EXPECT_EQ(first.out, "mine\n") << first.err;
+  EXPECT_EQ(second.out, "nothing\n") << second.err;
+}
+
+TEST_F(SharedMemoryTest, OnlyRegularFilesAreMade) {
+  EXPECT_EQ(Shell("mkdir /dev/shm/d || mkfifo /dev/shm/f || ln -s / /dev/shm/l || "
+                  "ln -s / l && ln l /dev/shm/l || echo none")
+                .out,
+            "none\n");
+}
+
+TEST_F(SharedMemoryTest, NothingIsLeftBehind) {
+  const CliResult result = Shell(
+      "echo x >/dev/shm/kept; exec 3</dev/shm/kept; chmod 0 /dev/shm; "
+      "readlink /proc/self/fd/3");
+  ASSERT_EQ(result.out.rfind(std::string(kShm) + "/sessionctl-", 0), 0U)
+      << result.out << result.err;
+  const std::string file = result.out.substr(0, result.out.size() - 1);
+  EXPECT_FALSE(std::filesystem::exists(std::filesystem::path(file).parent_path())) << file;
+}
+
+TEST_F(SharedMemoryTest, KilledSessionTakesNoMemoryAlong) {
+  const pid_t run =
+      Start({"run", "--scope", "all", "--mount", mount_, "--", "sh", "-c",
+             "echo x >/dev/shm/kept; exec 3</dev/shm/kept; cd " + mount_ +
+                 "; readlink /proc/self/fd/3 >where.new; mv where.new where; sleep 1000"});
+  ASSERT_TRUE(Eventually([&] { return access((mount_ + "/where").c_str(), F_OK) == 0; }));
+  const std::string where = ReadWholeFile(mount_ + "/where");
+  const std::string file = where.substr(0, where.size() - 1);
+  EXPECT_TRUE(std::filesystem::exists(file)) << file;
+  kill(run, SIGKILL);
+  AwaitExit(run);
+  EXPECT_TRUE(Eventually([&] { return !std::filesystem::exists(file); })) << file;
+  EXPECT_EQ(Shell("true").exit_code, 0);
+  EXPECT_FALSE(std::filesystem::exists(std::filesystem::path(file).parent_path())) << file;
+}
+
+TEST_F(SharedMemoryTest, NextSessionRemovesWhatAKilledOneLeft) {
+  const std::string abandoned = MakeLeftover(EndedProcess());
+  const std::string in_use = MakeLeftover(getpid());
+  EXPECT_EQ(Shell("true").exit_code, 0);
+  EXPECT_FALSE(std::filesystem::exists(abandoned));
+  EXPECT_TRUE(std::filesystem::exists(in_use));
+  std::filesystem::remove_all(in_use);
+}
+
+TEST_F(SharedMemoryTest, PolicyMayRefuseIt) {
+  std::ofstream(scratch_ + "/policy.toml") << "version = 1\nextends = [\"minimal\"]\n"
+                                              "[filesystem]\nexec = [\"/usr\", \"/bin\"]\n";
+  const CliResult result = Cli({"run", "--policy", scratch_ + "/policy.toml", "--mount", mount_,
+                                "--", "sh", "-c", "echo x >/dev/shm/x"});
+  EXPECT_NE(result.exit_code, 0);
+  EXPECT_NE(result.err.find("Permission denied"), std::string::npos) << result.err;
+}
+
+// A mount of /dev/shm means the host's.
+TEST_F(SharedMemoryTest, MountOfTheHostsWins) {
+  const std::string name = std::string(kShm) + "/sessionctl-test-" + std::to_string(getpid());
+  EXPECT_EQ(Cli({"run", "--rw", kShm, "--", "sh", "-c", "echo shared >" + name}).exit_code, 0);
+  EXPECT_EQ(ReadWholeFile(name), "shared\n");
+  unlink(name.c_str());
+}
+
+}  // namespace
+}  // namespace sessionctl
