@@ -13,8 +13,9 @@
 namespace sessionctl {
 namespace {
 
-#ifndef SECCOMP_ADDFD_FLAG_SEND
-#define SECCOMP_ADDFD_FLAG_SEND (1UL << 1)
+#ifndef SECCOMP_IOCTL_NOTIF_SET_FLAGS
+#define SECCOMP_IOCTL_NOTIF_SET_FLAGS SECCOMP_IOW(4, __u64)
+#define SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP (1UL << 0)
 #endif
 
 // The kernel's structures may be longer than ours (trap 6).
@@ -47,6 +48,11 @@ SysStatus SendResponse(int listener, uint64_t id, int error, int64_t value) {
 
 }  // namespace
 
+Notifier::Notifier(OwnedFd listener) : listener_(std::move(listener)) {
+  // The argument is the flags themselves. An older kernel refuses and wakes as it likes.
+  ioctl(listener_.get(), SECCOMP_IOCTL_NOTIF_SET_FLAGS, SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP);
+}
+
 SysResult<Notification> Notifier::Receive() {
   alignas(seccomp_notif) char buffer[kMaxStructure];
   memset(buffer, 0,
@@ -75,14 +81,17 @@ SysStatus Notifier::SendValue(uint64_t id, int64_t value) {
   return SendResponse(listener_.get(), id, 0, value);
 }
 
-SysStatus Notifier::SendDescriptor(uint64_t id, int fd, bool close_on_exec) {
+SysResult<int> Notifier::InstallDescriptor(uint64_t id, int fd, bool close_on_exec) {
   seccomp_notif_addfd addfd = {};
   addfd.id = id;
-  addfd.flags = SECCOMP_ADDFD_FLAG_SEND;
   addfd.srcfd = static_cast<uint32_t>(fd);
   addfd.newfd_flags = close_on_exec ? O_CLOEXEC : 0;
-  if (ioctl(listener_.get(), SECCOMP_IOCTL_NOTIF_ADDFD, &addfd) < 0) return LastErrno();
-  return Done{};
+  int number;
+  do {
+    number = ioctl(listener_.get(), SECCOMP_IOCTL_NOTIF_ADDFD, &addfd);
+  } while (number < 0 && errno == EINTR);  // then nothing was installed
+  if (number < 0) return LastErrno();
+  return number;
 }
 
 }  // namespace sessionctl

@@ -23,7 +23,10 @@ struct Notification {
 
 class Notifier {
  public:
-  explicit Notifier(OwnedFd listener) : listener_(std::move(listener)) {}
+  // Asks the kernel (6.6 or later) to wake the receiver on the caller's own processor at once. The
+  // caller can be interrupted until it is received (trap 1): this makes that time, and the whole
+  // round trip, as short as the kernel can.
+  explicit Notifier(OwnedFd listener);
 
   // Blocks for the next intercepted call. Errors: ENOENT (the caller died before it was received:
   // go on), EINTR, ENODEV or EBADF (no more calls will come).
@@ -37,9 +40,13 @@ class Notifier {
   SysStatus SendError(uint64_t id,
                       int error);  // error > 0; 512 (ERESTARTSYS) restarts or interrupts
   SysStatus SendValue(uint64_t id, int64_t value);
-  // Installs `fd` in the caller and returns its number there, in one step (trap 9). EMFILE: the
-  // caller's table is full; nothing was answered yet.
-  SysStatus SendDescriptor(uint64_t id, int fd, bool close_on_exec);
+  // Installs `fd` in the caller, who goes on waiting, and returns its number there. Close `fd`,
+  // then SendValue the number. Not in one step (SECCOMP_ADDFD_FLAG_SEND): the caller would run on
+  // while we still held the open file, and find its own lock taken (EWOULDBLOCK), its program busy
+  // (ETXTBSY) or a FIFO with an end too many. Nothing leaks in between: with WAIT_KILLABLE_RECV
+  // only its death can take the caller away (trap 9). EMFILE: the caller's table is full; nothing
+  // was answered yet.
+  SysResult<int> InstallDescriptor(uint64_t id, int fd, bool close_on_exec);
 
  private:
   OwnedFd listener_;

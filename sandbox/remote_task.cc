@@ -120,10 +120,11 @@ SysResult<RemoteTask::Status> RemoteTask::ReadStatus() const {
   Status status;
   status.umask = static_cast<mode_t>(StatusField(*text, "\nUmask:\t", 8));
   status.thread_group = static_cast<pid_t>(StatusField(*text, "\nTgid:\t", 10));
-  status.pending = StatusField(*text, "\nSigPnd:\t", 16);
-  status.shared_pending = StatusField(*text, "\nShdPnd:\t", 16);
-  status.blocked = StatusField(*text, "\nSigBlk:\t", 16);
-  status.ignored = StatusField(*text, "\nSigIgn:\t", 16);
+  constexpr std::string_view kState = "\nState:\t";
+  const size_t state = text->find(kState);
+  if (state != std::string::npos && state + kState.size() < text->size()) {
+    status.state = (*text)[state + kState.size()];
+  }
   return status;
 }
 

@@ -19,12 +19,9 @@ class RemoteTask {
  public:
   // What /proc/TID/status says.
   struct Status {
+    char state = 0;  // 'R', 'S', 'D' …, as proc_pid_status(5) has it
     pid_t thread_group = 0;
     mode_t umask = 0;
-    uint64_t pending = 0;         // signals waiting for this thread
-    uint64_t shared_pending = 0;  // signals waiting for its process
-    uint64_t blocked = 0;
-    uint64_t ignored = 0;
   };
 
   // `proc` is an open /proc, which must outlive this.

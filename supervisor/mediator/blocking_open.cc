@@ -1,5 +1,7 @@
 #include "supervisor/mediator/blocking_open.h"
 
+#include <algorithm>
+#include <chrono>
 #include <csignal>
 #include <iterator>
 
@@ -12,6 +14,8 @@ namespace {
 
 // How long a signal may wait before a blocked open notices it.
 constexpr absl::Duration kLookEvery = absl::Milliseconds(10);
+// With many waits, looking may take a tenth of a processor and no more.
+constexpr int kRestPerLook = 9;
 // Interrupts a blocked open; no SA_RESTART, and nothing to do in the handler.
 constexpr int kWakeSignal = SIGUSR2;
 
@@ -60,18 +64,19 @@ void* BlockingOpens::WatcherMain(void* self) {
   return nullptr;
 }
 
+// A caller sleeps interruptibly ("S") until the kernel turns to it: with a signal that it does not
+// block, whether to the thread or to its process, or with a stop of the process that another thread
+// has begun. Then WAIT_KILLABLE_RECV has it sleep on in state "D", with TIF_SIGPENDING set: this
+// says exactly what the sets of pending signals do not, which of several threads the kernel chose.
 BlockingOpens::Verdict BlockingOpens::Look(const Entry& entry) const {
-  if (!notifier_.StillWaiting(entry.id)) return Verdict::kGone;
   SysResult<RemoteTask::Status> status = entry.task->ReadStatus();
-  if (!status.ok()) return Verdict::kWait;
-  uint64_t own = status->pending;
-  // A signal to the process goes to its leader unless that one blocks it.
-  if (status->thread_group == entry.task->tid()) own |= status->shared_pending;
-  return (own & ~status->blocked & ~status->ignored) != 0 ? Verdict::kSignalled : Verdict::kWait;
+  if (!notifier_.StillWaiting(entry.id)) return Verdict::kGone;
+  return status.ok() && status->state == 'D' ? Verdict::kSignalled : Verdict::kWait;
 }
 
 void BlockingOpens::Watch() {
   for (;;) {
+    const auto started = std::chrono::steady_clock::now();
     {
       MutexLock lock(&mutex_);
       if (entries_.empty()) {
@@ -84,7 +89,8 @@ void BlockingOpens::Watch() {
         if (entry.verdict != Verdict::kWait) pthread_kill(entry.worker, kWakeSignal);
       }
     }
-    absl::SleepFor(kLookEvery);
+    absl::SleepFor(std::max(
+        kLookEvery, kRestPerLook * absl::FromChrono(std::chrono::steady_clock::now() - started)));
   }
 }
 

@@ -90,16 +90,17 @@ void Mediator::Work() {
   }
 }
 
-void Mediator::Serve(const Notification& call) {
-  ++calls_;
+// Everything that was held for the call is let go on return: the caller must not meet our copies of
+// its open files after its call.
+Reply Mediator::Answer(const Notification& call) {
   const SyscallRow* row = FindSyscallRow(call.nr);
-  if (row == nullptr) return Send(call, Reply::Error(ENOSYS));
+  if (row == nullptr) return Reply::Error(ENOSYS);
   CallContext context(session_, notifier_, blocking_, call);
   SysResult<SyscallRequest> request = DecodeRequest(*row, call, context.task());
   // What was read may belong to another process that got the same thread id (trap 18).
-  if (!context.StillWaiting()) return;
+  if (!context.StillWaiting()) return Reply::CallerGone();
   Reply reply = request.ok() ? row->handler(context, *request) : Reply::Error(request.error());
-  if (reply.kind() == Reply::Kind::kCallerGone) return;  // nothing was done
+  if (reply.kind() == Reply::Kind::kCallerGone) return reply;  // nothing was done
   std::string denied_by = context.refusal().RuleBehind(reply.error());
   if (!denied_by.empty()) ++denials_;
   if (audit_ != nullptr) {
@@ -111,18 +112,24 @@ void Mediator::Serve(const Notification& call) {
     }
     audit_->Record(event);
   }
-  Send(call, reply);
+  return reply;
 }
 
-void Mediator::Send(const Notification& call, const Reply& reply) {
+void Mediator::Serve(const Notification& call) {
+  ++calls_;
+  Send(call, Answer(call));
+}
+
+void Mediator::Send(const Notification& call, Reply reply) {
   switch (reply.kind()) {
     case Reply::Kind::kCallerGone: return;
     case Reply::Kind::kError: (void)notifier_.SendError(call.id, reply.error()).ok(); return;
     case Reply::Kind::kValue: (void)notifier_.SendValue(call.id, reply.value()).ok(); return;
     case Reply::Kind::kDescriptor: {
-      SysStatus sent = notifier_.SendDescriptor(call.id, reply.fd(), reply.close_on_exec());
-      if (!sent.ok()) (void)notifier_.SendError(call.id, sent.error()).ok();
-      return;
+      SysResult<int> number =
+          notifier_.InstallDescriptor(call.id, reply.fd(), reply.close_on_exec());
+      reply = number.ok() ? Reply::Value(*number) : Reply::Error(number.error());
+      return Send(call, std::move(reply));
     }
   }
 }

@@ -40,7 +40,8 @@ class Mediator {
   void Work();
   void EnsureReceiver();
   void Serve(const Notification& call);
-  void Send(const Notification& call, const Reply& reply);
+  Reply Answer(const Notification& call);
+  void Send(const Notification& call, Reply reply);
 
   const SessionView& session_;
   Notifier notifier_;
