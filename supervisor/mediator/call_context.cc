@@ -49,7 +49,7 @@ int CallContext::CheckObject(Operation operation, const PinnedObject& object) {
                  operation == Operation::kMetadata || session_.HasNestedMounts(*object.mount);
   std::string path;
   if (by_path) {
-    SysResult<std::string> real = resolver_.RealPath(object.fd.get(), object.mount);
+    SysResult<std::string> real = resolver_.PathForRules(object.fd.get(), object.mount);
     if (!real.ok()) {
       return refusal_.Note(real.error(), "the object is not where it was resolved").value;
     }
@@ -72,7 +72,7 @@ int CallContext::DecideByLastName(AccessRequest request) {
 SysResult<std::string> CallContext::NameOf(const PinnedParent& parent) const {
   if (parent.is_mount_root) return std::string();
   if (!kWalls.beneath) return parent.leaf;  // part of the same wall: where is what was opened?
-  SysResult<std::string> directory = resolver_.RealPath(parent.fd.get(), parent.mount);
+  SysResult<std::string> directory = resolver_.PathForRules(parent.fd.get(), parent.mount);
   if (!directory.ok()) return directory;
   if (directory->empty()) return parent.leaf;
   return *directory + "/" + parent.leaf;
@@ -95,7 +95,7 @@ int CallContext::CheckName(Operation operation, const PinnedParent& parent,
 }
 
 int CallContext::CheckLinkSource(const PinnedObject& source, const PinnedParent& to) {
-  SysResult<std::string> name = resolver_.RealPath(source.fd.get(), source.mount);
+  SysResult<std::string> name = resolver_.PathForRules(source.fd.get(), source.mount);
   SysResult<std::string> new_name = NameOf(to);
   if (!name.ok() || !new_name.ok()) {
     const int error = name.ok() ? new_name.error() : name.error();
@@ -113,8 +113,11 @@ int CallContext::CheckLinkSource(const PinnedObject& source, const PinnedParent&
 
 int CallContext::CheckDescriptorMetadata(const PinnedObject& object) {
   SysResult<std::string> path = PathOfDescriptor(object.fd.get());
-  if (!path.ok()) return path.error();
-  if (path->empty() || path->front() != '/') return 0;  // a pipe, a socket: nobody else's
+  const bool unnamed = !path.ok() && path.error() == ENAMETOOLONG;
+  if (!path.ok() && !unnamed) return path.error();
+  if (!unnamed && (path->empty() || path->front() != '/')) {
+    return 0;  // a pipe, a socket: nobody else's
+  }
   if (object.mount != nullptr) return CheckObject(Operation::kMetadata, object);
   // An unlinked file that the session can write to (memfd, a temporary) is its own.
   int flags = fcntl(object.fd.get(), F_GETFL);

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 
+#include <climits>
 #include <utility>
 
 #include "sandbox/base/syscalls.h"
@@ -118,50 +119,98 @@ PathResolver::Start PathResolver::LocateAbsolute(const std::string& path) const 
   return start;
 }
 
-SysResult<PathResolver::Start> PathResolver::LocateRelative(const CallerPath& path,
-                                                            bool own_anchor) const {
-  SysResult<OwnedFd> base =
-      path.dirfd == AT_FDCWD ? task_.WorkingDirectory() : task_.Descriptor(path.dirfd);
-  if (!base.ok()) return Errno(base.error());
-  SysResult<struct stat> info = Fstat(base->get());
-  if (!info.ok()) return Errno(info.error());
-  if (!S_ISDIR(info->st_mode)) return Errno(ENOTDIR);
-  SysResult<std::string> real = PathOfDescriptor(base->get());
-  if (!real.ok()) return Errno(real.error());
-  if (real->empty() || real->front() != '/') return Errno(EACCES);
-
-  Start start;
-  std::string below;
-  start.mount = session_.MountOfRealPath(*real, &below);
-  if (start.mount != nullptr) {
-    if (SysStatus same = CheckSameDevice(*start.mount, base->get()); !same.ok()) {
-      return Errno(same.error());
-    }
+// The path of the nearest directory at or above this one that has one: beyond PATH_MAX the kernel
+// tells none (d_path), though a tree may be deeper.
+SysResult<std::string> NearestPath(int directory) {
+  SysResult<std::string> path = PathOfDescriptor(directory);
+  OwnedFd here;
+  while (!path.ok() && path.error() == ENAMETOOLONG) {
+    SysResult<OwnedFd> parent =
+        OpenAt(here.valid() ? here.get() : directory, "..", O_PATH | O_DIRECTORY);
+    if (!parent.ok()) return Errno(parent.error());
+    here = std::move(*parent);
+    path = PathOfDescriptor(here.get());
   }
-  if (own_anchor) {
-    start.base = std::move(*base);
-    start.rest = path.path;
-    return start;
-  }
-  if (start.mount == nullptr) return LocateAbsolute(*real + "/" + path.path);
-  start.walk = below.empty() ? path.path : below + "/" + path.path;
-  if (info->st_nlink != 0 && HasDotDot(path.path)) {
-    start.rest = start.walk;  // "../x" is refused beneath the base, but not beneath the root
-  } else {
-    start.rest = path.path;
-    start.base = std::move(*base);
-  }
-  return start;
+  return path;
 }
 
-SysResult<PathResolver::Start> PathResolver::Locate(const CallerPath& path, bool own_anchor) const {
-  if (path.path.front() == '/' && !own_anchor) return LocateAbsolute(path.path);
-  return LocateRelative(path, own_anchor);
+// Takes a leading ".." away, if it is not all there is, or may be: then "." is left. The last
+// component is somebody's to answer for where it is to be made or removed (trap 34).
+bool TakeDotDot(bool may_be_last, std::string* path) {
+  size_t at = 0;
+  while (path->compare(at, 2, "./") == 0) {
+    at = path->find_first_not_of('/', at + 1);
+    if (at == std::string::npos) return false;
+  }
+  if (path->compare(at, 3, "../") != 0 && path->substr(at) != "..") return false;
+  size_t rest = path->find_first_not_of('/', at + 2);
+  if (rest == std::string::npos && !may_be_last) return false;
+  *path = rest == std::string::npos ? "." : path->substr(rest);
+  return true;
+}
+
+// A leading ".." is a step that the kernel makes from the open directory: no name above it is
+// looked up again, so one that may not be searched is no hindrance, and a removed directory still
+// has its parent. What is reached is then looked at afresh.
+SysResult<PathResolver::Start> PathResolver::LocateRelative(const CallerPath& path,
+                                                            LocateOptions options) const {
+  SysResult<OwnedFd> base =
+      path.dirfd == AT_FDCWD ? task_.WorkingDirectory() : task_.Descriptor(path.dirfd);
+  std::string rest = path.path;
+  for (;;) {
+    if (!base.ok()) return Errno(base.error());
+    SysResult<struct stat> info = Fstat(base->get());
+    if (!info.ok()) return Errno(info.error());
+    if (!S_ISDIR(info->st_mode)) return Errno(ENOTDIR);
+    SysResult<std::string> real = PathOfDescriptor(base->get());
+    const bool unnamed = !real.ok() && real.error() == ENAMETOOLONG;
+    if (unnamed) real = NearestPath(base->get());
+    if (!real.ok()) return Errno(real.error());
+    if (real->empty() || real->front() != '/') return Errno(EACCES);
+
+    Start start;
+    std::string below;
+    start.mount = session_.MountOfRealPath(*real, &below);
+    if (start.mount != nullptr) {
+      if (SysStatus same = CheckSameDevice(*start.mount, base->get()); !same.ok()) {
+        return Errno(same.error());
+      }
+    }
+    if (options.own_anchor) {
+      start.base = std::move(*base);
+      start.rest = rest;
+      return start;
+    }
+    const bool removed = info->st_nlink == 0;
+    if ((removed || (start.mount != nullptr && (unnamed || !below.empty()))) &&
+        TakeDotDot(options.may_step_last, &rest)) {
+      base = OpenAt(base->get(), "..", O_PATH | O_DIRECTORY);
+      continue;
+    }
+    if (start.mount == nullptr && unnamed) return Errno(ENAMETOOLONG);
+    if (start.mount == nullptr) return LocateAbsolute(*real + "/" + rest);
+    start.walkable = !unnamed;
+    start.walk = below.empty() ? rest : below + "/" + rest;
+    if (!removed && !unnamed && start.walk.size() < PATH_MAX && HasDotDot(rest)) {
+      start.rest = start.walk;  // "../x" is refused beneath the base, but not beneath the root
+    } else {
+      start.rest = rest;
+      start.base = std::move(*base);
+    }
+    return start;
+  }
+}
+
+SysResult<PathResolver::Start> PathResolver::Locate(const CallerPath& path,
+                                                    LocateOptions options) const {
+  if (path.path.front() == '/' && !options.own_anchor) return LocateAbsolute(path.path);
+  return LocateRelative(path, options);
 }
 
 SysResult<PinnedObject> PathResolver::Object(const CallerPath& path, bool follow,
                                              uint64_t extra_resolve) const {
-  SysResult<Start> start = Locate(path, (extra_resolve & kAnchoredFlags) != 0);
+  SysResult<Start> start =
+      Locate(path, {.own_anchor = (extra_resolve & kAnchoredFlags) != 0, .may_step_last = true});
   if (!start.ok()) return Errno(start.error());
   uint64_t flags = O_PATH | (follow ? 0 : O_NOFOLLOW);
   if (start->mount == nullptr) {
@@ -178,14 +227,17 @@ SysResult<PinnedObject> PathResolver::Object(const CallerPath& path, bool follow
     if (opened.ok()) return Pin(start->mount, std::move(*opened));
     if (extra_resolve != 0 || !WorthWalking(opened.error())) return Errno(opened.error());
   }
+  if (!start->walkable) return Errno(ENAMETOOLONG);
   return MakeWalker(nullptr).Object(start->mount, start->walk, follow);
 }
 
 SysResult<PinnedParent> PathResolver::Parent(const CallerPath& path, uint64_t extra_resolve) const {
-  SysResult<Start> start = Locate(path, (extra_resolve & kAnchoredFlags) != 0);
+  SysResult<Start> start =
+      Locate(path, {.own_anchor = (extra_resolve & kAnchoredFlags) != 0, .may_step_last = false});
   if (!start.ok()) return Errno(start.error());
   if (start->mount == nullptr || (extra_resolve == 0 && session_.HasNestedMounts(*start->mount))) {
     if (extra_resolve != 0) return Errno(ENOSYS);
+    if (!start->walkable) return Errno(ENAMETOOLONG);
     return MakeWalker(nullptr).Parent(start->mount, start->walk);
   }
   const MountRoot& root = start->mount->root;
@@ -195,6 +247,7 @@ SysResult<PinnedParent> PathResolver::Parent(const CallerPath& path, uint64_t ex
       root.OpenBeneath(anchor, OrDot(split.directory), O_PATH | O_DIRECTORY, 0, extra_resolve);
   if (!opened.ok()) {
     if (extra_resolve != 0 || !WorthWalking(opened.error())) return Errno(opened.error());
+    if (!start->walkable) return Errno(ENAMETOOLONG);
     return MakeWalker(nullptr).Parent(start->mount, start->walk);
   }
   PinnedParent parent;
@@ -220,6 +273,10 @@ SysResult<PinnedObject> PathResolver::Descriptor(int fd) const {
   SysResult<OwnedFd> duplicate = task_.Descriptor(fd);
   if (!duplicate.ok()) return Errno(duplicate.error());
   SysResult<std::string> real = PathOfDescriptor(duplicate->get());
+  if (!real.ok() && real.error() == ENAMETOOLONG) {
+    real = NearestPath(duplicate->get());
+    if (!real.ok()) return Errno(ENAMETOOLONG);  // no directory: nothing leads up from it
+  }
   if (!real.ok()) return Errno(real.error());
   std::string rest;
   const MountView* mount = session_.MountOfRealPath(*real, &rest);
@@ -240,6 +297,23 @@ SysResult<std::string> PathResolver::RealPath(int fd, const MountView* mount) co
   const MountView* now = session_.MountOfRealPath(*real, &rest);
   if (now != mount) return Errno(EACCES);
   return mount == nullptr ? *real : rest;
+}
+
+SysResult<std::string> PathResolver::PathForRules(int fd, const MountView* mount) const {
+  SysResult<std::string> path = RealPath(fd, mount);
+  if (path.ok() || path.error() != ENAMETOOLONG || mount == nullptr || mount->has_path_rules() ||
+      session_.HasNestedMounts(*mount)) {
+    return path;
+  }
+  SysResult<std::string> near = NearestPath(fd);
+  if (!near.ok()) {
+    // Nothing leads up from a file; it was beneath its mount when it was opened.
+    if (near.error() != ENOTDIR) return Errno(ENAMETOOLONG);
+    return std::string("...");
+  }
+  std::string rest;
+  if (session_.MountOfRealPath(*near, &rest) != mount) return Errno(EACCES);
+  return rest + "/...";
 }
 
 }  // namespace sessionctl

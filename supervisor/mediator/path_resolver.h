@@ -78,6 +78,9 @@ class PathResolver {
   // The real path of an object, relative to its mount (absolute outside); EACCES when it is not (or
   // no longer) where it was resolved.
   SysResult<std::string> RealPath(int fd, const MountView* mount) const;
+  // The same for deciding by the policy. Where no rule looks at it, a path that is too long to be
+  // told (PATH_MAX) is no error: then it is that of a directory above, and "..." below it.
+  SysResult<std::string> PathForRules(int fd, const MountView* mount) const;
 
  private:
   // Where a resolution starts: an open directory and a path relative to it.
@@ -86,10 +89,16 @@ class PathResolver {
     OwnedFd base;                      // anchor when valid; else the mount's root
     std::string rest;                  // relative to the anchor
     std::string walk;                  // relative to the mount's root, or to "/"
+    bool walkable = true;              // false: `walk` is too long to be known
   };
 
-  SysResult<Start> Locate(const CallerPath& path, bool own_anchor) const;
-  SysResult<Start> LocateRelative(const CallerPath& path, bool own_anchor) const;
+  struct LocateOptions {
+    bool own_anchor;     // RESOLVE_BENEATH or RESOLVE_IN_ROOT: from the dirfd itself
+    bool may_step_last;  // a ".." that is the whole path may be gone through
+  };
+
+  SysResult<Start> Locate(const CallerPath& path, LocateOptions options) const;
+  SysResult<Start> LocateRelative(const CallerPath& path, LocateOptions options) const;
   Start LocateAbsolute(const std::string& path) const;
 
   PathWalker MakeWalker(const MountView* island) const;

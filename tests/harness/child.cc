@@ -42,7 +42,8 @@ void ReadToEnd(int fd, std::string* text) {
   dup2(err, 2);
   if (command.as_user.has_value()) {
     const uid_t uid = *command.as_user;
-    if (setgroups(0, nullptr) < 0 || setresgid(uid, uid, uid) < 0 || setresuid(uid, uid, uid) < 0) {
+    if (setgroups(command.groups.size(), command.groups.data()) < 0 ||
+        setresgid(uid, uid, uid) < 0 || setresuid(uid, uid, uid) < 0) {
       _exit(124);
     }
     prctl(PR_SET_PDEATHSIG, SIGKILL);  // a change of credentials clears it

@@ -16,6 +16,7 @@ struct Command {
   std::vector<std::string> argv;      // argv[0] is looked up in PATH
   std::string directory = {};         // working directory; "": the test's own
   std::optional<uid_t> as_user = {};  // drops to this uid and gid, without groups (needs root)
+  std::vector<gid_t> groups = {};     // … but these, then
   double time_limit = 120;            // seconds; then SIGKILL
 };
 

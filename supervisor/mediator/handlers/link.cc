@@ -18,7 +18,21 @@ SysResult<PinnedObject> Source(CallContext& context, const SyscallRequest& reque
     return context.resolver().Object(path, (request.at_flags & AT_SYMLINK_FOLLOW) != 0);
   }
   if ((request.at_flags & AT_EMPTY_PATH) == 0) return Errno(ENOENT);
+  if (path.dirfd == AT_FDCWD) return context.resolver().Object(CallerPath{AT_FDCWD, "."}, true);
   return context.resolver().Descriptor(path.dirfd);
+}
+
+bool Exists(const PinnedParent& name) {
+  struct stat info;
+  return name.is_mount_root ||
+         fstatat(name.fd.get(), name.leaf.c_str(), &info, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+int Decide(CallContext& context, const PinnedObject& source, const PinnedParent& to) {
+  if (source.mount != to.mount) return EXDEV;
+  Operation operation = S_ISLNK(source.info.st_mode) ? Operation::kCreateLink : Operation::kCreate;
+  if (int error = context.CheckName(operation, to); error != 0) return error;
+  return context.CheckLinkSource(source, to);
 }
 
 }  // namespace
@@ -30,16 +44,12 @@ Reply HandleLink(CallContext& context, const SyscallRequest& request) {
   if (request.paths[1].path.empty()) return Reply::Error(ENOENT);
   SysResult<PinnedParent> to = context.resolver().Parent(request.paths[1]);
   if (!to.ok()) return Reply::Error(to.error());
-  struct stat info;
-  if (to->is_mount_root ||
-      fstatat(to->fd.get(), to->leaf.c_str(), &info, AT_SYMLINK_NOFOLLOW) == 0) {
-    return Reply::Error(EEXIST);
+  // That the name is taken comes before all else; the rest is the kernel's to say where the policy
+  // has nothing against it.
+  if (to->is_mount_root) return Reply::Error(EEXIST);
+  if (int error = Decide(context, *source, *to); error != 0) {
+    return Reply::Error(Exists(*to) ? EEXIST : error);
   }
-  if (source->mount != to->mount) return Reply::Error(EXDEV);
-  if (S_ISDIR(source->info.st_mode)) return Reply::Error(EPERM);
-  Operation operation = S_ISLNK(source->info.st_mode) ? Operation::kCreateLink : Operation::kCreate;
-  if (int error = context.CheckName(operation, *to); error != 0) return Reply::Error(error);
-  if (int error = context.CheckLinkSource(*source, *to); error != 0) return Reply::Error(error);
   if (!context.StillWaiting()) return Reply::CallerGone();
   int result = linkat(AT_FDCWD, FdPath(source->fd.get()).c_str(), to->fd.get(),
                       to->KernelLeaf().c_str(), AT_SYMLINK_FOLLOW);

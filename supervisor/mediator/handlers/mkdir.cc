@@ -4,6 +4,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <cerrno>
+#include <string_view>
+
 #include "sandbox/base/syscalls.h"
 #include "supervisor/mediator/handlers/handlers.h"
 
@@ -15,6 +18,21 @@ bool Exists(const PinnedParent& parent) {
   struct stat info;
   return parent.is_mount_root ||
          fstatat(parent.fd.get(), parent.leaf.c_str(), &info, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+bool IsDevice(mode_t type) { return type == S_IFCHR || type == S_IFBLK; }
+
+// A device node would be a way around every grant; a session never has the capability anyway. What
+// the kernel asks before it asks for that: is the name free, and may it be made?
+int RefuseDevice(int dirfd, const char* leaf) {
+  struct stat info;
+  if (fstatat(dirfd, leaf, &info, AT_SYMLINK_NOFOLLOW) == 0) {
+    errno = EEXIST;
+  } else if (errno == ENOENT && std::string_view(leaf).back() != '/' &&
+             faccessat(dirfd, ".", W_OK | X_OK, AT_EACCESS) == 0) {
+    errno = EPERM;
+  }
+  return -1;
 }
 
 // Resolves the parent, decides on the name, and lets `make(dirfd, leaf)` do the one system call.
@@ -43,10 +61,14 @@ Reply HandleMkdir(CallContext& context, const SyscallRequest& request) {
 
 Reply HandleMknod(CallContext& context, const SyscallRequest& request) {
   mode_t type = request.mode & S_IFMT;
-  // A device node would be a way around every grant; a session never has the capability anyway.
-  if (type == S_IFCHR || type == S_IFBLK) return Reply::Error(EPERM);
+  // may_mknod(), fs/namei.c: the type comes before the path.
+  if (type == S_IFDIR) return Reply::Error(EPERM);
+  if (type != 0 && type != S_IFREG && type != S_IFIFO && type != S_IFSOCK && !IsDevice(type)) {
+    return Reply::Error(EINVAL);
+  }
   return MakeName(context, request.paths[0], Operation::kCreate, [&](int dirfd, const char* leaf) {
-    return mknodat(dirfd, leaf, request.mode, request.dev);
+    return IsDevice(type) ? RefuseDevice(dirfd, leaf)
+                          : mknodat(dirfd, leaf, request.mode, request.dev);
   });
 }
 

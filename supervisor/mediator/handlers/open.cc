@@ -201,6 +201,10 @@ class OpenCall {
         return Reply::Error(ELOOP);  // as on a nosymfollow mount
       }
       if (how_.resolve != 0) return Reply::Error(EXDEV);
+      // The links on the way count, too: the kernel knows how many there are.
+      if (links == 1 && context_.resolver().Object(path_, true).error() == ELOOP) {
+        return Reply::Error(ELOOP);
+      }
       if (parent->mount == nullptr && OnProcfs(parent->fd.get())) return OpenMagicLink(*parent);
       if (!context_.session().MayFollowLink(parent->fd.get(), object->info)) {
         return Reply::Error(EACCES);

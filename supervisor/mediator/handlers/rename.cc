@@ -19,6 +19,8 @@ bool ValidFlags(unsigned flags) {
   return (flags & RENAME_EXCHANGE) == 0 || (flags & (RENAME_NOREPLACE | kWhiteout)) == 0;
 }
 
+bool IsDots(const std::string& leaf) { return leaf == "." || leaf == ".."; }
+
 int Decide(CallContext& context, const PinnedParent& from, const PinnedParent& to, bool exchange) {
   int error = context.CheckName(Operation::kRenameFrom, from, &to);
   if (error == 0) error = context.CheckName(Operation::kRenameTo, to, &from);
@@ -38,16 +40,16 @@ Reply HandleRename(CallContext& context, const SyscallRequest& request) {
   if (!from.ok()) return Reply::Error(from.error());
   SysResult<PinnedParent> to = context.resolver().Parent(request.paths[1]);
   if (!to.ok()) return Reply::Error(to.error());
-  // The kernel's own order: another file system, "." and "..", what is not there, then permissions.
   if (from->mount != to->mount) return Reply::Error(EXDEV);
   if (from->is_mount_root || to->is_mount_root) return Reply::Error(EBUSY);
-  struct stat info;
-  if (from->leaf != "." && from->leaf != ".." &&
-      fstatat(from->fd.get(), from->leaf.c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0) {
-    return Reply::Error(errno);
-  }
   bool exchange = (request.rename_flags & RENAME_EXCHANGE) != 0;
-  if (int error = Decide(context, *from, *to, exchange); error != 0) return Reply::Error(error);
+  if (int error = Decide(context, *from, *to, exchange); error != 0) {
+    // The kernel looks for what is to be renamed before it asks for any right.
+    struct stat info;
+    bool missing = !IsDots(from->leaf) &&
+                   fstatat(from->fd.get(), from->leaf.c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0;
+    return Reply::Error(missing ? errno : error);
+  }
   if (!context.StillWaiting()) return Reply::CallerGone();
   long result = syscall(SYS_renameat2, from->fd.get(), from->KernelLeaf().c_str(), to->fd.get(),
                         to->KernelLeaf().c_str(), request.rename_flags);

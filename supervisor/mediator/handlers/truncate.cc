@@ -19,9 +19,15 @@ Reply HandleTruncate(CallContext& context, const SyscallRequest& request) {
   if (int error = context.CheckObject(Operation::kWrite, *object); error != 0) {
     return Reply::Error(error);
   }
-  if (context.ExceedsFileSizeLimit(request.length)) return Reply::Error(EFBIG);
+  // The limit binds who makes a file longer, and comes after the permission (inode_newsize_ok).
+  FdPath path(object->fd.get());
+  if (request.length > object->info.st_size &&
+      faccessat(AT_FDCWD, path.c_str(), W_OK, AT_EACCESS) == 0 &&
+      context.ExceedsFileSizeLimit(request.length)) {
+    return Reply::Error(EFBIG);
+  }
   if (!context.StillWaiting()) return Reply::CallerGone();
-  int result = truncate(FdPath(object->fd.get()).c_str(), request.length);
+  int result = truncate(path.c_str(), request.length);
   return result == 0 ? Reply::Value(0) : Reply::Error(errno);
 }
 

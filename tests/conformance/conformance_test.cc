@@ -1,0 +1,176 @@
+// Runs the cases of conformance.h: an area at a time, bare and in a session, as root and as an
+// ordinary user, for each mediation scope. The bare answers must be those that the cases state, so
+// that a wrong case or a changed kernel shows; and so must the session's.
+//
+// Each run has a file system of its own: a fresh tmpfs in a mount namespace of the test's.
+#include <gtest/gtest.h>
+#include <sched.h>
+#include <sys/mount.h>
+
+#include <cerrno>
+#include <cstring>
+#include <map>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include "tests/conformance/special_mount.h"
+#include "tests/harness/child.h"
+#include "tests/harness/scratch.h"
+#include "tests/harness/session.h"
+
+namespace conformance {
+namespace {
+
+constexpr uid_t kOrdinaryUser = 1000;
+constexpr gid_t kSecondGroup = 2000;  // as in conformance.h
+
+struct Check {
+  std::string name;  // case, line and expression
+  std::string expected;
+  std::string answer;
+};
+
+struct AreaRun {
+  std::vector<Check> checks;
+  std::string raw;
+  int exit_code = -1;
+};
+
+std::vector<Check> Parse(const std::string& text) {
+  std::vector<Check> checks;
+  std::istringstream lines(text);
+  for (std::string line; std::getline(lines, line);) {
+    std::vector<std::string> fields;
+    std::istringstream stream(line);
+    for (std::string field; std::getline(stream, field, '\t');) fields.push_back(field);
+    fields.resize(5);
+    checks.push_back({fields[0] + ":" + fields[1] + " " + fields[2], fields[3], fields[4]});
+  }
+  return checks;
+}
+
+class Runner {
+ public:
+  Runner(Area area, uid_t user) : area_(std::move(area)), user_(user) {
+    harness::MakeDirectory(scratch_ / "tools");
+    harness::CopyProgram(harness::TestcasePath("conformance_cases"), Tool());
+  }
+
+  AreaRun RunArea(const std::string& scope) {
+    const std::string mount = scratch_ / (scope.empty() ? "bare" : "session");
+    harness::MakeDirectory(mount);
+    SpecialMount special(area_, mount);
+    AreaRun run;
+    if (!special.error().empty()) {
+      run.raw = special.error();
+      return run;
+    }
+    const std::string user = std::to_string(user_);
+    const harness::Outcome prepared =
+        harness::Run({.argv = {Tool(), "prepare", area_.name, mount, user, user}});
+    run.raw = prepared.out + prepared.err;
+    if (prepared.exit_code != 0) return run;
+    for (const Check& check : Parse(prepared.out)) {
+      if (check.answer != check.expected) return run;
+    }
+    if (!special.Seal()) {
+      run.raw = std::string("sealing the mount: ") + strerror(errno);
+      return run;
+    }
+    std::optional<harness::SessionFlags> flags;
+    if (!scope.empty()) flags = Flags(mount, scope);
+    const harness::Outcome outcome = harness::RunEither(
+        flags, {.argv = {Tool(), scope.empty() ? "bare" : "inside", area_.name, mount},
+                .directory = mount,
+                .as_user = user_,
+                .groups = {kSecondGroup},
+                .time_limit = 500});
+    run.exit_code = outcome.exit_code;
+    run.raw = outcome.err;
+    run.checks = Parse(outcome.out);
+    return run;
+  }
+
+ private:
+  std::string Tool() const { return scratch_ / "tools/conformance_cases"; }
+
+  harness::SessionFlags Flags(const std::string& mount, const std::string& scope) const {
+    harness::SessionFlags flags;
+    flags.mounts = {mount};
+    flags.read_exec = {Tool()};  // a file: a directory would be a second mount
+    flags.scope = scope;
+    return flags;
+  }
+
+  harness::ScratchDirectory scratch_;
+  const Area area_;
+  const uid_t user_;
+};
+
+class ConformanceTest : public ::testing::Test {
+ public:
+  ConformanceTest(Area area, uid_t user, std::string scope)
+      : area_(std::move(area)), user_(user), scope_(std::move(scope)) {}
+
+  void TestBody() override {
+    if (!harness::RunningAsRoot()) GTEST_SKIP() << "needs root: mounts, users, files of others";
+    ASSERT_TRUE(HaveOwnMountNamespace()) << strerror(errno);
+    SysctlSetting settings(area_.sysctls);
+    ASSERT_EQ(settings.error(), "");
+    Runner runner(area_, user_);
+    const AreaRun bare = runner.RunArea("");
+    ASSERT_EQ(bare.exit_code, 0) << bare.raw;
+    ASSERT_FALSE(bare.checks.empty()) << "no such area";
+    const AreaRun session = runner.RunArea(scope_);
+    ASSERT_EQ(session.exit_code, 0) << session.raw;
+    Compare(bare.checks, session.checks);
+  }
+
+  static void Compare(const std::vector<Check>& bare, const std::vector<Check>& session) {
+    std::map<std::string, std::vector<Check>> answers;
+    for (const Check& check : bare) {
+      if (check.answer != check.expected) {
+        ADD_FAILURE() << check.name << "\n  by the manual " << check.expected << ", bare "
+                      << check.answer;
+      }
+      answers[check.name].push_back(check);
+    }
+    for (const Check& check : session) {
+      std::vector<Check>& same = answers[check.name];
+      if (check.answer != check.expected) {
+        ADD_FAILURE() << check.name << "\n  by the manual " << check.expected << ", bare "
+                      << (same.empty() ? "not reached" : same.front().answer) << ", in the session "
+                      << check.answer;
+      }
+      if (!same.empty()) same.erase(same.begin());
+    }
+    EXPECT_EQ(session.size(), bare.size()) << "not the same checks were reached";
+  }
+
+ private:
+  const Area area_;
+  const uid_t user_;
+  const std::string scope_;
+};
+
+bool RegisterAll() {
+  for (const Area& area : Areas()) {
+    for (const uid_t user : {uid_t{0}, kOrdinaryUser}) {
+      for (const char* scope : {"writes", "all"}) {
+        const std::string name = area.name + (user == 0 ? ".Root" : ".OrdinaryUser") +
+                                 (*scope == 'a' ? "All" : "Writes");
+        const size_t dot = name.find('.');
+        ::testing::RegisterTest(
+            name.substr(0, dot).c_str(), name.substr(dot + 1).c_str(), nullptr, nullptr, __FILE__,
+            __LINE__, [=]() -> ::testing::Test* { return new ConformanceTest(area, user, scope); });
+      }
+    }
+  }
+  return true;
+}
+
+const bool registered = RegisterAll();
+
+}  // namespace
+}  // namespace conformance

@@ -1,0 +1,90 @@
+#include "tests/conformance/special_mount.h"
+
+#include <sched.h>
+#include <sys/mount.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <fstream>
+
+#include "tests/harness/scratch.h"
+
+namespace conformance {
+namespace {
+
+bool WriteSetting(const std::string& name, const std::string& value) {
+  std::ofstream file("/proc/sys/" + name);
+  file << value << std::flush;
+  return file.good();
+}
+
+}  // namespace
+
+const std::vector<Area>& Areas() {
+  static const std::vector<Area>* const areas = new std::vector<Area>{
+      {"Open"},
+      {"OpenFlags"},
+      {"Openat2"},
+      {"Temporary"},
+      {"Rename"},
+      {"RenameFlags"},
+      {"HardLink"},
+      {"Symlink"},
+      {"Directories"},
+      {"Unlink"},
+      {"Nodes"},
+      {"Names"},
+      {"WorkingDirectory"},
+      {"LinksUnprotected",
+       "",
+       0,
+       {{"fs/protected_hardlinks", "0"},
+        {"fs/protected_symlinks", "0"},
+        {"fs/protected_regular", "0"},
+        {"fs/protected_fifos", "0"}}},
+      {"LinksProtected",
+       "",
+       0,
+       {{"fs/protected_hardlinks", "1"},
+        {"fs/protected_symlinks", "1"},
+        {"fs/protected_regular", "2"},
+        {"fs/protected_fifos", "2"}}},
+  };
+  return *areas;
+}
+
+bool HaveOwnMountNamespace() {
+  static const bool have =
+      unshare(CLONE_NEWNS) == 0 && mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0;
+  return have;
+}
+
+SpecialMount::SpecialMount(const Area& area, const std::string& directory)
+    : area_(area), directory_(directory) {
+  const std::string options = "mode=0755" + (area.options.empty() ? "" : "," + area.options);
+  if (mount("conformance", directory.c_str(), "tmpfs", 0, options.c_str()) != 0) {
+    error_ = "mount -t tmpfs -o " + options + ": " + strerror(errno);
+  }
+}
+
+SpecialMount::~SpecialMount() { umount2(directory_.c_str(), MNT_DETACH); }
+
+bool SpecialMount::Seal() {
+  if (area_.seal_flags == 0) return true;
+  return mount(nullptr, directory_.c_str(), nullptr, MS_REMOUNT | MS_BIND | area_.seal_flags,
+               nullptr) == 0;
+}
+
+SysctlSetting::SysctlSetting(const std::vector<std::pair<std::string, std::string>>& settings) {
+  for (const auto& [name, value] : settings) {
+    before_.emplace_back(name, harness::ReadFile("/proc/sys/" + name));
+    if (!WriteSetting(name, value)) error_ += "cannot set " + name + "\n";
+  }
+}
+
+SysctlSetting::~SysctlSetting() {
+  for (const auto& [name, value] : before_) WriteSetting(name, value);
+}
+
+}  // namespace conformance

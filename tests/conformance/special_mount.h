@@ -1,0 +1,57 @@
+// The places in which the areas of the matrix are run: a fresh tmpfs each, small, read-only or with
+// few inodes where the area is about that, and with the kernel's settings that it is about.
+#ifndef TESTS_CONFORMANCE_SPECIAL_MOUNT_H_
+#define TESTS_CONFORMANCE_SPECIAL_MOUNT_H_
+
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace conformance {
+
+struct Area {
+  std::string name;
+  std::string options = "";      // of the tmpfs, as mount(8) takes them
+  unsigned long seal_flags = 0;  // MS_RDONLY and the like, once the scene is prepared
+  std::vector<std::pair<std::string, std::string>> sysctls = {};  // below /proc/sys
+};
+
+const std::vector<Area>& Areas();
+
+// Takes a mount namespace for this process, once; nothing propagates out of it.
+bool HaveOwnMountNamespace();
+
+class SpecialMount {
+ public:
+  SpecialMount(const Area& area, const std::string& directory);
+  ~SpecialMount();
+  SpecialMount(const SpecialMount&) = delete;
+  SpecialMount& operator=(const SpecialMount&) = delete;
+
+  const std::string& error() const { return error_; }
+  bool Seal();  // remounts with the area's flags
+
+ private:
+  const Area& area_;
+  std::string directory_;
+  std::string error_;
+};
+
+// Sets them, and puts back what was there.
+class SysctlSetting {
+ public:
+  explicit SysctlSetting(const std::vector<std::pair<std::string, std::string>>& settings);
+  ~SysctlSetting();
+  SysctlSetting(const SysctlSetting&) = delete;
+  SysctlSetting& operator=(const SysctlSetting&) = delete;
+
+  const std::string& error() const { return error_; }
+
+ private:
+  std::vector<std::pair<std::string, std::string>> before_;
+  std::string error_;
+};
+
+}  // namespace conformance
+
+#endif  // TESTS_CONFORMANCE_SPECIAL_MOUNT_H_
