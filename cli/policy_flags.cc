@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
 #include "policy/policy_parser.h"
 
 namespace sessionctl {
@@ -84,9 +85,10 @@ bool ApplyModeWord(const std::string& word, Mount& mount) {
 absl::Status ApplyMode(const std::string& text, const std::string& words, Mount& mount) {
   for (const std::string& word : SplitBy(words, ',')) {
     if (ApplyModeWord(word, mount)) continue;
-    return absl::InvalidArgumentError(text + ": \"" + word +
-                                      "\" is neither an absolute path nor one of rw, ro, exec, "
-                                      "noexec, create");
+    return absl::InvalidArgumentError(
+        absl::StrCat(text, ": \"", word,
+                     "\" is neither an absolute path nor one of rw, ro, exec, "
+                     "noexec, create"));
   }
   return absl::OkStatus();
 }

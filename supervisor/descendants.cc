@@ -75,8 +75,8 @@ void ReapAll(const std::vector<pid_t>& keep) {
   siginfo_t info;
   for (;;) {
     info.si_pid = 0;
-    if (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT | __WALL) != 0 || info.si_pid == 0)
-      return;
+    if (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT | __WALL) != 0) return;
+    if (info.si_pid == 0) return;
     if (std::find(keep.begin(), keep.end(), info.si_pid) != keep.end()) return;
     waitpid(info.si_pid, nullptr, __WALL | WNOHANG);
   }

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "supervisor/broker.h"
 
 namespace sessionctl {
@@ -54,7 +55,8 @@ std::vector<std::string> ResolveEnvironment(const CompiledPolicy& policy,
   }
   for (const auto& [name, value] : rules.set) values[name] = value;
   std::vector<std::string> environment;
-  for (const auto& [name, value] : values) environment.push_back(name + "=" + value);
+  environment.reserve(values.size());
+  for (const auto& [name, value] : values) environment.push_back(absl::StrCat(name, "=", value));
   return environment;
 }
 

@@ -107,7 +107,7 @@ TEST(Audit, NamesTheIslandRule) {
 TEST(Audit, DoesNotBlameARuleForAnotherAnswer) {
   AttackScene scene;
   scene.RunBare("mkdir there");
-  harness::SessionFlags flags;
+  harness::SessionFlags flags = scene.Flags();
   const std::string audit = scene.Path("audit.jsonl");
   flags.mounts = {scene.mount() + ":ro"};
   flags.extra = {"--audit-file", audit};
