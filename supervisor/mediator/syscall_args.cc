@@ -3,6 +3,7 @@
 #include <linux/limits.h>
 #include <sys/stat.h>
 #include <sys/time.h>
+#include <sys/xattr.h>
 #include <utime.h>
 
 #include <algorithm>
@@ -74,7 +75,7 @@ class Decoder {
       case ArgRole::kLength: request_.length = static_cast<int64_t>(Value(arg)); return Done{};
       case ArgRole::kXattrName: return DecodeXattrName(Value(arg));
       case ArgRole::kXattrValue: return DecodeXattrValue(Value(arg), Next(arg));
-      case ArgRole::kXattrFlags: request_.xattr_flags = Int(arg); return Done{};
+      case ArgRole::kXattrFlags: return DecodeXattrFlags(Int(arg));
       case ArgRole::kXattrArgs: return DecodeXattrArgs(arg);
       case ArgRole::kFileAttr: return Struct(arg, &request_.file_attr);
     }
@@ -164,12 +165,19 @@ class Decoder {
     return task_.ReadMemory(address, request_.xattr_value.data(), size);
   }
 
+  // setxattr_copy(), fs/xattr.c: before the path is followed.
+  SysStatus DecodeXattrFlags(int flags) {
+    if ((flags & ~(XATTR_CREATE | XATTR_REPLACE)) != 0) return Errno(EINVAL);
+    request_.xattr_flags = flags;
+    return Done{};
+  }
+
   SysStatus DecodeXattrArgs(const ArgSpec& arg) {
     XattrArgs args;
     SysStatus read = Struct(arg, &args);
     if (!read.ok()) return read;
-    request_.xattr_flags = static_cast<int>(args.flags);
-    return DecodeXattrValue(args.value, args.size);
+    SysStatus flags = DecodeXattrFlags(static_cast<int>(args.flags));
+    return flags.ok() ? DecodeXattrValue(args.value, args.size) : flags;
   }
 
   const SyscallRow& row_;

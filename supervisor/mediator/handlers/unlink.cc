@@ -12,12 +12,11 @@ Reply HandleUnlink(CallContext& context, const SyscallRequest& request) {
   if (request.paths[0].path.empty()) return Reply::Error(ENOENT);
   SysResult<PinnedParent> parent = context.resolver().Parent(request.paths[0]);
   if (!parent.ok()) return Reply::Error(parent.error());
-  struct stat info;
-  if (fstatat(parent->fd.get(), parent->leaf.c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0) {
-    return Reply::Error(errno);  // what is not there is not refused either
-  }
   if (int error = context.CheckName(Operation::kRemove, *parent); error != 0) {
-    return Reply::Error(error);
+    // What is not there is not refused either.
+    struct stat info;
+    bool missing = fstatat(parent->fd.get(), parent->leaf.c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0;
+    return Reply::Error(missing ? errno : error);
   }
   if (!context.StillWaiting()) return Reply::CallerGone();
   int result = unlinkat(parent->fd.get(), parent->KernelLeaf().c_str(), request.at_flags);
