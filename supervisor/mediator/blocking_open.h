@@ -18,8 +18,8 @@
 
 namespace sessionctl {
 
-// The kernel's own code for "restart the call, or EINTR if the handler says so". We answer it only to
-// a thread that the kernel has told to look at its signals, so user space never sees the number.
+// The kernel's own code for "restart the call, or EINTR if the handler says so". We answer it only
+// to a thread that the kernel has told to look at its signals, so user space never sees the number.
 inline constexpr int kErestartsys = 512;
 
 class BlockingOpens {
@@ -30,8 +30,8 @@ class BlockingOpens {
   BlockingOpens& operator=(const BlockingOpens&) = delete;
 
   // open(path, flags) for the caller `task` of notification `id`. Errors: those of open;
-  // kErestartsys when the caller has a signal to handle or a stop to join; ESRCH when the caller is gone; EAGAIN when too
-  // many wait.
+  // kErestartsys when the caller has a signal to handle or a stop to join; ESRCH when the caller is
+  // gone; EAGAIN when too many wait.
   SysResult<OwnedFd> Open(const RemoteTask& task, uint64_t id, const char* path, int flags);
 
  private:

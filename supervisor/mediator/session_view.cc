@@ -1,5 +1,6 @@
 #include "supervisor/mediator/session_view.h"
 
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include <cstdlib>
@@ -47,6 +48,9 @@ absl::StatusOr<SessionView> SessionView::Create(const CompiledPolicy& policy) {
   view.protected_regular_ = ReadSysctl(view.proc(), "sys/fs/protected_regular");
   view.protected_symlinks_ = ReadSysctl(view.proc(), "sys/fs/protected_symlinks");
   view.protected_fifos_ = ReadSysctl(view.proc(), "sys/fs/protected_fifos");
+  OwnedFd memory(memfd_create("where memory is", MFD_CLOEXEC));
+  SysResult<struct stat> memory_info = Fstat(memory.get());
+  if (memory_info.ok()) view.memory_device_ = memory_info->st_dev;
   for (const CompiledMount& mount : policy.mounts) {
     MountRoot::Rules rules = {.no_symlinks = mount.mount.symlinks == SymlinkRule::kNone,
                               .cross_device = mount.mount.cross_device};

@@ -44,6 +44,9 @@ class SessionView {
   int protected_regular() const { return protected_regular_; }
   int protected_fifos() const { return protected_fifos_; }
 
+  // Does it lie in the kernel's own memory file system (memfd_create(2)), where nothing has a name?
+  bool IsUnnamedMemory(const struct stat& info) const { return info.st_dev == memory_device_; }
+
   // fs.protected_symlinks (proc_sys_fs(5)): may a link that is followed by hand, not by the kernel,
   // be followed? `link` stands in `directory`.
   bool MayFollowLink(int directory, const struct stat& link) const;
@@ -63,6 +66,7 @@ class SessionView {
   const CompiledPolicy* policy_;
   std::vector<MountView> mounts_;
   OwnedFd proc_;
+  dev_t memory_device_ = 0;
   int protected_regular_ = 0;
   int protected_fifos_ = 0;
   int protected_symlinks_ = 0;

@@ -270,7 +270,6 @@ CASE(WorkingDirectory, RemovedOneAnswersEnoent) {
   IS("ENOENT", unlink("f"));
   IS("ENOENT", rmdir("f"));
   IS("ENOENT", rename("f", "g"));
-  IS("ok", Open(".", O_RDWR | O_TMPFILE, 0600));  // needs no name
   IS("ok", Open(".", O_RDONLY | O_DIRECTORY));
   IS("ENOENT", Open("f/g", O_RDWR | O_CREAT, 0600));
   IS("EINVAL", rmdir("."));

@@ -49,6 +49,8 @@ const std::vector<Area>& Areas() {
       {"Locks"},
       {"Execution"},
       {"Watches"},
+      {"MagicLinks"},
+      {"Devices"},
       {"LinksUnprotected",
        "",
        0,
@@ -79,13 +81,16 @@ bool HaveOwnMountNamespace() {
 
 SpecialMount::SpecialMount(const Area& area, const std::string& directory)
     : area_(area), directory_(directory) {
+  if (area_.on_scratch) return;
   const std::string options = "mode=0755" + (area.options.empty() ? "" : "," + area.options);
   if (mount("conformance", directory.c_str(), "tmpfs", 0, options.c_str()) != 0) {
     error_ = "mount -t tmpfs -o " + options + ": " + strerror(errno);
   }
 }
 
-SpecialMount::~SpecialMount() { umount2(directory_.c_str(), MNT_DETACH); }
+SpecialMount::~SpecialMount() {
+  if (!area_.on_scratch) umount2(directory_.c_str(), MNT_DETACH);
+}
 
 bool SpecialMount::Seal() {
   if (area_.seal_flags == 0) return true;

@@ -14,6 +14,9 @@ struct Area {
   std::string options = "";      // of the tmpfs, as mount(8) takes them
   unsigned long seal_flags = 0;  // MS_RDONLY and the like, once the scene is prepared
   std::vector<std::pair<std::string, std::string>> sysctls = {};  // below /proc/sys
+  bool on_scratch = false;  // no tmpfs, but whatever the machine has where scratch directories are
+
+  bool special() const { return !options.empty() || seal_flags != 0 || !sysctls.empty(); }
 };
 
 const std::vector<Area>& Areas();

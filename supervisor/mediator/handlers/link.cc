@@ -53,7 +53,11 @@ Reply HandleLink(CallContext& context, const SyscallRequest& request) {
   if (!context.StillWaiting()) return Reply::CallerGone();
   int result = linkat(AT_FDCWD, FdPath(source->fd.get()).c_str(), to->fd.get(),
                       to->KernelLeaf().c_str(), AT_SYMLINK_FOLLOW);
-  return result == 0 ? Reply::Value(0) : Reply::Error(errno);
+  if (result == 0) return Reply::Value(0);
+  // Landlock sees the directory above a mount's root, where the broker has no rights, before the
+  // kernel sees that it is a directory.
+  bool refers = errno == EXDEV && S_ISDIR(source->info.st_mode);
+  return Reply::Error(refers ? EPERM : errno);
 }
 
 }  // namespace sessionctl

@@ -117,7 +117,17 @@ class OpenCall {
     const int have = flags & O_ACCMODE;
     const int wanted = static_cast<int>(how_.flags & O_ACCMODE);
     if (have != O_RDWR && have != wanted) return Reply::Error(error);
+    if (context_.session().IsUnnamedMemory(*info)) return ReopenMemory(*same);
     return Deliver(std::move(*same));
+  }
+
+  // The session's own memory may be opened anew: with an offset and flags of its own.
+  Reply ReopenMemory(const OwnedFd& same) {
+    if (!context_.StillWaiting()) return Reply::CallerGone();
+    SysResult<OwnedFd> anew =
+        OpenAt(AT_FDCWD, FdPath(same.get()).c_str(), static_cast<int>(ReopenFlags()));
+    if (!anew.ok()) return Reply::Error(anew.error());
+    return Deliver(std::move(*anew));
   }
 
   // /dev/tty is the caller's controlling terminal, not the broker's (trap 28).
