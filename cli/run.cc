@@ -24,8 +24,8 @@ namespace {
 
 using nlohmann::ordered_json;
 
-constexpr char kDescription[] = "Run a program as a session, in the foreground";
-constexpr char kFooter[] =
+constexpr char kRunDescription[] = "Run a program as a session, in the foreground";
+constexpr char kRunFooter[] =
     "Synopsis: sessionctl run [OPTIONS] [--] CMD [ARGS...]\n"
     "Options end at the first word that is not one; CMD and ARGS are passed word for word.\n\n"
     "Exit code: the command's own; 128+N when signal N ended it; 125 when sessionctl failed;\n"
@@ -134,7 +134,7 @@ int Run(const RunFlags& flags) {
 }  // namespace
 
 Command AddRunCommand(CLI::App& root) {
-  CLI::App* app = root.add_subcommand("run", kDescription)->footer(kFooter);
+  CLI::App* app = root.add_subcommand("run", kRunDescription)->footer(kRunFooter);
   const auto flags = std::make_shared<RunFlags>();
   AddPolicyFlags(*app, flags->policy);
   app->add_option("--cmd", flags->command, "The command; then all further words are its arguments")

@@ -16,8 +16,8 @@ namespace {
 
 constexpr int kMaxCount = 10000;
 
-constexpr char kDescription[] = "Start detached sessions and print one id a line";
-constexpr char kFooter[] =
+constexpr char kSpawnDescription[] = "Start detached sessions and print one id a line";
+constexpr char kSpawnFooter[] =
     "Synopsis: sessionctl spawn [OPTIONS] [--] CMD [ARGS...]\n"
     "Returns when every session has started or failed. Output goes to `sessionctl logs`.\n\n"
     "Exit code: 0 when all have started; else that of the first that failed: 125 when sessionctl\n"
@@ -70,7 +70,7 @@ int Spawn(const SpawnFlags& flags) {
 }  // namespace
 
 Command AddSpawnCommand(CLI::App& root) {
-  CLI::App* app = root.add_subcommand("spawn", kDescription)->footer(kFooter);
+  CLI::App* app = root.add_subcommand("spawn", kSpawnDescription)->footer(kSpawnFooter);
   const auto flags = std::make_shared<SpawnFlags>();
   AddPolicyFlags(*app, flags->policy);
   app->add_option("--cmd", flags->command, "The command; then all further words are its arguments")

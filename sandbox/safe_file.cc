@@ -17,7 +17,7 @@ namespace sessionctl {
 namespace {
 
 constexpr uint64_t kStrict = kResolveBeneath | kResolveNoSymlinks | kResolveNoMagiclinks;
-constexpr int kMaxAttempts = 128;
+constexpr int kMaxNameAttempts = 128;
 constexpr int kMaxDepth = 32;
 
 // openat2 gives EAGAIN while somebody renames below the directory: try again, but not forever.
@@ -26,7 +26,7 @@ SysResult<OwnedFd> OpenStrict(int dirfd, const std::string& name, uint64_t flags
   // ENOTDIR.
   const uint64_t no_follow = (flags & O_DIRECTORY) != 0 ? 0 : O_NOFOLLOW;
   const OpenHow how = {.flags = flags | O_CLOEXEC | no_follow, .mode = mode, .resolve = kStrict};
-  for (int attempt = 0; attempt < kMaxAttempts; ++attempt) {
+  for (int attempt = 0; attempt < kMaxNameAttempts; ++attempt) {
     SysResult<OwnedFd> fd = OpenAt2(dirfd, name.c_str(), how);
     if (fd.ok() || (fd.error() != EAGAIN && fd.error() != EINTR)) return fd;
   }
@@ -156,7 +156,7 @@ SysResult<OwnedFd> Descend(int parent, const std::string& name, bool last) {
 
 SysResult<LockFile> LockFile::Acquire(int dirfd, const std::string& name, LockWait wait) {
   const int operation = LOCK_EX | (wait == LockWait::kTry ? LOCK_NB : 0);
-  for (int attempt = 0; attempt < kMaxAttempts; ++attempt) {
+  for (int attempt = 0; attempt < kMaxNameAttempts; ++attempt) {
     SysResult<OwnedFd> fd = OpenLockFile(dirfd, name, O_CREAT);
     if (!fd.ok()) return Errno(fd.error());
     SysStatus locked = Lock(fd->get(), operation);

@@ -34,10 +34,6 @@
 namespace sessionctl {
 namespace {
 
-constexpr int kOwnFailure = 125;
-constexpr int kNotExecutable = 126;
-constexpr int kNotFound = 127;
-
 // Where the command may be: itself when it has a slash, else along the session's own PATH.
 std::vector<std::string> ProgramPaths(const std::string& command,
                                       const std::vector<std::string>& environment) {

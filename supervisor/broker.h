@@ -20,6 +20,11 @@
 
 namespace sessionctl {
 
+// Exit codes of a session that did not start (docs/cli.md): by our own failure, or the command's.
+inline constexpr int kOwnFailure = 125;
+inline constexpr int kNotExecutable = 126;
+inline constexpr int kNotFound = 127;
+
 struct BrokerOptions {
   std::string session_id;
   const CompiledPolicy* policy = nullptr;  // must outlive Start() only

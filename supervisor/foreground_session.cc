@@ -19,8 +19,6 @@
 namespace sessionctl {
 namespace {
 
-constexpr int kOwnFailure = 125;
-
 // Everything that may be passed on: not what cannot be caught, what our own faults raise, and our
 // children's.
 sigset_t ForwardableSignals() {

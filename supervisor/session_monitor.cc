@@ -25,7 +25,6 @@
 namespace sessionctl {
 namespace {
 
-constexpr int kOwnFailure = 125;
 constexpr int kBrokerExitMilliseconds = 5000;  // for the broker to end when it should
 
 // The write end of the pipe through which the SIGTERM handler wakes the monitor, and whose handler

@@ -39,8 +39,8 @@ class SharedMemory {
   OwnedFd fd_;        // the directory, locked (flock) for as long as the session lives
 };
 
-// Removes what is in the directory, as far as it can: for the broker whose parent was killed, so that
-// no memory stays taken. The directory itself is left to this user's next session.
+// Removes what is in the directory, as far as it can: for the broker whose parent was killed, so
+// that no memory stays taken. The directory itself is left to this user's next session.
 void EmptySharedMemory(int directory);
 
 // Adds the directory to the mounts and to the broker's domain.

@@ -95,6 +95,11 @@ SysResult<PinnedObject> QuickOutside(const SessionView& session, const std::stri
 
 }  // namespace
 
+bool PinnedParent::Exists() const {
+  struct stat info;
+  return is_mount_root || fstatat(fd.get(), leaf.c_str(), &info, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
 PathWalker PathResolver::MakeWalker(const MountView* island) const {
   return PathWalker(session_, task_, island, refusal_);
 }

@@ -8,7 +8,7 @@
 namespace sessionctl {
 namespace {
 
-constexpr ArgSpec In(ArgRole role, int reg) { return {role, static_cast<int8_t>(reg), 0}; }
+constexpr ArgSpec In(ArgRole role, int reg) { return {role, reg, 0}; }
 constexpr ArgSpec Const(ArgRole role, uint64_t value) { return {role, -1, value}; }
 
 constexpr ArgSpec DirFd(int reg) { return In(ArgRole::kDirFd, reg); }

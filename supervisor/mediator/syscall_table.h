@@ -46,7 +46,7 @@ enum class ArgRole : uint8_t {
 // implies.
 struct ArgSpec {
   ArgRole role = ArgRole::kNone;
-  int8_t reg = -1;
+  int reg = -1;
   uint64_t constant = 0;
 };
 

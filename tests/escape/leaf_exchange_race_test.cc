@@ -5,7 +5,8 @@
 namespace escape {
 namespace {
 
-const bool registered = RegisterRaces("LeafExchanged", {Attacker::kLeafExchanged, nullptr});
+const bool leaf_exchange_registered =
+    RegisterRaces("LeafExchanged", {Attacker::kLeafExchanged, nullptr});
 
 }  // namespace
 }  // namespace escape

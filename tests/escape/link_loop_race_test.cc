@@ -4,7 +4,7 @@
 namespace escape {
 namespace {
 
-const bool registered = RegisterRaces("LinkLoop", {Attacker::kLinkLoop, nullptr});
+const bool link_loop_registered = RegisterRaces("LinkLoop", {Attacker::kLinkLoop, nullptr});
 
 }  // namespace
 }  // namespace escape

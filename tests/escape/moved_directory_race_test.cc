@@ -5,7 +5,7 @@
 namespace escape {
 namespace {
 
-const bool registered = RegisterRaces("MovedOut", {Attacker::kMovedOut, nullptr});
+const bool moved_directory_registered = RegisterRaces("MovedOut", {Attacker::kMovedOut, nullptr});
 
 }  // namespace
 }  // namespace escape

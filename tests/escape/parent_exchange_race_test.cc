@@ -5,7 +5,8 @@
 namespace escape {
 namespace {
 
-const bool registered = RegisterRaces("ParentExchanged", {Attacker::kParentExchanged, nullptr});
+const bool parent_exchange_registered =
+    RegisterRaces("ParentExchanged", {Attacker::kParentExchanged, nullptr});
 const bool registered_all =
     RegisterRaces("ParentExchangedScopeAll", {Attacker::kParentExchanged, nullptr, false, "all"},
                   {"open-write", "open-create", "open-read", "cwd-write", "rename"});

@@ -22,12 +22,6 @@ SysResult<PinnedObject> Source(CallContext& context, const SyscallRequest& reque
   return context.resolver().Descriptor(path.dirfd);
 }
 
-bool Exists(const PinnedParent& name) {
-  struct stat info;
-  return name.is_mount_root ||
-         fstatat(name.fd.get(), name.leaf.c_str(), &info, AT_SYMLINK_NOFOLLOW) == 0;
-}
-
 int Decide(CallContext& context, const PinnedObject& source, const PinnedParent& to) {
   if (source.mount != to.mount) return EXDEV;
   Operation operation = S_ISLNK(source.info.st_mode) ? Operation::kCreateLink : Operation::kCreate;
@@ -48,7 +42,7 @@ Reply HandleLink(CallContext& context, const SyscallRequest& request) {
   // has nothing against it.
   if (to->is_mount_root) return Reply::Error(EEXIST);
   if (int error = Decide(context, *source, *to); error != 0) {
-    return Reply::Error(Exists(*to) ? EEXIST : error);
+    return Reply::Error(to->Exists() ? EEXIST : error);
   }
   if (!context.StillWaiting()) return Reply::CallerGone();
   int result = linkat(AT_FDCWD, FdPath(source->fd.get()).c_str(), to->fd.get(),

@@ -13,13 +13,6 @@
 namespace sessionctl {
 namespace {
 
-// Something stands there already: EEXIST comes before any permission, as in the kernel.
-bool Exists(const PinnedParent& parent) {
-  struct stat info;
-  return parent.is_mount_root ||
-         fstatat(parent.fd.get(), parent.leaf.c_str(), &info, AT_SYMLINK_NOFOLLOW) == 0;
-}
-
 bool IsDevice(mode_t type) { return type == S_IFCHR || type == S_IFBLK; }
 
 // A device node would be a way around every grant; a session never has the capability anyway. What
@@ -42,7 +35,7 @@ Reply MakeName(CallContext& context, const CallerPath& path, Operation operation
   SysResult<PinnedParent> parent = context.resolver().Parent(path);
   if (!parent.ok()) return Reply::Error(parent.error());
   if (int error = context.CheckName(operation, *parent); error != 0) {
-    return Reply::Error(Exists(*parent) ? EEXIST : error);
+    return Reply::Error(parent->Exists() ? EEXIST : error);
   }
   if (operation == Operation::kCreate) {  // a link has no mode
     if (SysStatus adopted = context.AdoptUmask(); !adopted.ok()) return Reply::CallerGone();
