@@ -38,7 +38,11 @@ ensure_packages() {
 BUILD_PACKAGES=(build-essential cmake ninja-build pkg-config libseccomp-dev libabsl-dev
   libtomlplusplus-dev libcli11-dev nlohmann-json3-dev libgtest-dev libgmock-dev
   libbenchmark-dev)
-TEST_PACKAGES=(git sqlite3 busybox-static acl attr)
+TEST_PACKAGES=(git sqlite3 busybox-static acl attr
+  python3-venv python3-pip perl rsync cpio patch xz-utils bzip2 vim-tiny nano tmux stress-ng fio)
+# Servers that tests start by themselves, inside sessions. Where an init runs, their packages would start them as services
+# of the machine: there they are not installed, and the tests that miss them say so.
+SERVER_PACKAGES=(postgresql redis-server)
 
 ensure_build_packages() {
   ensure_packages "${BUILD_PACKAGES[@]}"
@@ -47,7 +51,10 @@ ensure_build_packages() {
 }
 
 ensure_test_packages() {
-  ensure_packages "${TEST_PACKAGES[@]}"
+  local version
+  version="$(/usr/bin/python3 -c 'import sys; print("%d.%d" % sys.version_info[:2])')"
+  ensure_packages "${TEST_PACKAGES[@]}" "libpython$version-testsuite"
+  [ -d /run/systemd/system ] || ensure_packages "${SERVER_PACKAGES[@]}"
   command -v node >/dev/null || ensure_packages nodejs
   command -v npm >/dev/null || ensure_packages npm
 }

@@ -1,12 +1,16 @@
-"""Runs a driver bare and in a session with scope=all, and compares everything it left behind and said.
+"""Runs a driver bare and in sessions, and compares everything it left behind and said.
 
-    python3 compare_run.py --sessionctl PATH --driver FILE [--ignore REGEX]… [--flag FLAG]…
+    python3 compare_run.py --sessionctl PATH --driver FILE [--user root|ordinary] [--scope writes|all]…
+                           [--need PROGRAM]… [--mount DIR]… [--device PATH]… [--ignore REGEX]…
 
-Both halves run in a directory of the same name with the same environment, so that nothing legitimate differs but times.
+All runs happen in a directory of the same name with the same environment and credentials, so that nothing legitimate
+differs but times: the bare one has no capabilities and no_new_privs as well, because no session has any.
 """
 
 import argparse
+import difflib
 import hashlib
+import json
 import os
 import re
 import shutil
@@ -16,19 +20,49 @@ import sys
 import tempfile
 from pathlib import Path
 
-INTERPRETERS = {".py": ["/usr/bin/python3", "-B"], ".sh": ["/bin/bash"], ".js": ["/usr/bin/node"]}
+INTERPRETERS = {".py": ["/usr/bin/python3", "-B"], ".sh": ["/bin/bash"], ".js": ["/usr/bin/node"],
+                ".pl": ["/usr/bin/perl"]}
+ORDINARY = 65534  # nobody; only when started as root
+SKIPPED = 77
 
 
-def run(options, work, driver, in_session):
-    argv = [*INTERPRETERS[driver.suffix], str(driver)]
-    environment = {"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": str(work), "LANG": "C.UTF-8", "LC_ALL": "C.UTF-8"}
-    if in_session:
+def credentials(user):
+    """The words in front of a command that give it the user, no capability and no_new_privs."""
+    words = ["setpriv", "--no-new-privs", "--inh-caps=-all", "--ambient-caps=-all"]
+    if os.geteuid() == 0:
+        words.append("--bounding-set=-all")
+        if user == "ordinary":
+            words += [f"--reuid={ORDINARY}", f"--regid={ORDINARY}", "--clear-groups"]
+    return words
+
+
+def policy_text(options, base, scope):
+    """The session's policy: the work directory is its one mount unless the test asks for more."""
+    lines = ["version = 1", 'extends = ["default"]']
+    for directory in [str(base / "work"), *options.mount]:
+        lines += ["[[mount]]", f"host = {json.dumps(directory)}"]
+    lines += ["[filesystem]", f"read = {json.dumps([str(base / 'tools'), *options.read])}",
+              f"devices = {json.dumps(options.device)}", "[mediation]", f"scope = {json.dumps(scope)}"]
+    return "\n".join(lines) + "\n"
+
+
+def run(options, base, driver, scope):
+    """One run of the driver; `scope` is None for the bare one."""
+    work = base / "work"
+    environment = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": str(work),
+                   "TMPDIR": str(work), "LANG": "C.UTF-8", "LC_ALL": "C.UTF-8", "USER": "tester", "LOGNAME": "tester"}
+    argv = [*INTERPRETERS[driver.suffix], str(driver), *options.argument]
+    if scope is not None:
+        policy = base / "tools" / f"{scope}.toml"
+        policy.write_text(policy_text(options, base, scope), encoding="utf-8")
+        policy.chmod(0o644)
         sets = [word for name, value in environment.items() for word in ("-e", f"{name}={value}")]
-        flags = [word for flag in options.flag for word in flag.split("=", maxsplit=1)]
-        argv = [options.sessionctl, "run", "--mount", str(work), "--ro", str(driver.parent), "--scope", "all", *flags,
-                *sets, "--", *argv]
-    return subprocess.run(argv, cwd=work, env=environment if not in_session else None, stdin=subprocess.DEVNULL,
-                          capture_output=True, text=True, check=False, timeout=600)
+        argv = [str(base / "tools" / "sessionctl"), "run", "--policy", str(policy), *sets, "--", *argv]
+    # Not below HOME, where the state directory would be a place that the mount has to deny.
+    state = {} if scope is None else {"SESSIONCTL_STATE_DIR": str(base / "state")}
+    return subprocess.run([*credentials(options.user), *argv], cwd=work, env=environment | state,
+                          stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="surrogateescape",
+                          check=False, timeout=options.timeout)
 
 
 def describe(path):
@@ -58,52 +92,108 @@ def take(work, ignore):
     return tree
 
 
-def main():
+def prepare(options, base):
+    """The driver and sessionctl where an ordinary user reaches them too."""
+    base.chmod(0o755)
+    tools = base / "tools"
+    tools.mkdir(mode=0o755)
+    sources = Path(options.driver).resolve()
+    for helper in sources.parent.glob("*"):
+        shutil.copy(helper, tools)
+    shutil.copy(options.sessionctl, tools / "sessionctl")
+    return tools / sources.name
+
+
+def make_work(options, base):
+    work = base / "work"
+    work.mkdir(mode=0o755)
+    if os.geteuid() == 0 and options.user == "ordinary":
+        os.chown(work, ORDINARY, ORDINARY)
+    return work
+
+
+def put_away(base, name):
+    work = base / "work"
+    if os.environ.get("SESSIONCTL_KEEP_SCRATCH"):
+        work.rename(base / name)
+        return
+    for path, directories, _ in os.walk(work):
+        for directory in directories:
+            if not os.path.islink(os.path.join(path, directory)):
+                os.chmod(os.path.join(path, directory), 0o700)
+    shutil.rmtree(work)
+
+
+def differences(bare, bare_tree, session, session_tree):
+    found = []
+    for what in ("returncode", "stdout", "stderr"):
+        if getattr(bare, what) != getattr(session, what):
+            lines = difflib.unified_diff(str(getattr(bare, what)).splitlines(),
+                                         str(getattr(session, what)).splitlines(), "bare", "session", lineterm="", n=1)
+            found.append("\n".join([f"{what} differs:", *list(lines)[:60]]))
+    for name in sorted(bare_tree.keys() | session_tree.keys()):
+        if bare_tree.get(name) != session_tree.get(name):
+            found.append(f"{name}: bare {bare_tree.get(name)}, session {session_tree.get(name)}")
+    return found
+
+
+def compare(options, base, driver):
+    ignore = [re.compile(pattern) for pattern in options.ignore]
+    results = {}
+    for scope in [None, *options.scope]:
+        work = make_work(options, base)
+        done = run(options, base, driver, scope)
+        results[scope] = (done, take(work, ignore))
+        put_away(base, scope or "bare")
+    bare, bare_tree = results.pop(None)
+    if bare.returncode != 0 or (len(bare_tree) < 3 and len(bare.stdout) < 100):
+        print(f"the bare run failed ({bare.returncode}): {bare.stdout}{bare.stderr}")
+        return 1
+    failed = False
+    for scope, (session, tree) in results.items():
+        found = differences(bare, bare_tree, session, tree)
+        print(f"{driver.name}, {options.user} user, scope {scope}: {len(bare_tree)} entries and {len(bare.stdout)} "
+              f"bytes of output compared, {len(found)} differences")
+        for difference in found[:20]:
+            print(difference)
+        failed = failed or bool(found)
+    return 1 if failed else 0
+
+
+def parse_options():
     parser = argparse.ArgumentParser()
     parser.add_argument("--sessionctl", default=os.environ.get("SESSIONCTL", "sessionctl"))
     parser.add_argument("--driver", required=True)
+    parser.add_argument("--user", choices=("root", "ordinary"), default="root" if os.geteuid() == 0 else "ordinary")
+    parser.add_argument("--scope", action="append", default=[], choices=("auto", "writes", "all"))
     parser.add_argument("--ignore", action="append", default=[])
-    parser.add_argument("--flag", action="append", default=[], help="a flag for sessionctl, as --name=value")
-    parser.add_argument("--needs", help="the program; without it the test is skipped")
+    parser.add_argument("--mount", action="append", default=[], help="a directory to grant besides the work")
+    parser.add_argument("--read", action="append", default=[], help="a path outside the mounts to grant for reading")
+    parser.add_argument("--device", action="append", default=[], help="a device to grant")
+    parser.add_argument("--need", action="append", default=[], help="a program; without it the test is skipped")
+    parser.add_argument("--argument", action="append", default=[], help="an argument for the driver")
+    parser.add_argument("--timeout", type=int, default=900)
     options = parser.parse_args()
-    if options.needs and not os.path.exists(options.needs):
-        print(f"skipped: needs {options.needs}, which is not installed")
-        return 77
-    ignore = [re.compile(pattern) for pattern in options.ignore]
+    options.scope = options.scope or ["all"]
+    return options
+
+
+def main():
+    options = parse_options()
+    for program in options.need:
+        if not os.path.exists(program):
+            print(f"skipped: needs {program}, which is not installed")
+            return SKIPPED
+    if options.user == "root" and os.geteuid() != 0:
+        print("skipped: needs to be started as root")
+        return SKIPPED
     base = Path(tempfile.mkdtemp(prefix="sessionctl-program.")).resolve()
-    base.chmod(0o755)
     try:
-        tools = base / "tools"
-        tools.mkdir()
-        driver = Path(shutil.copy(options.driver, tools))
-        results = []
-        for in_session in (False, True):
-            work = base / "work"
-            work.mkdir()
-            done = run(options, work, driver, in_session)
-            results.append((done, take(work, ignore)))
-            if os.environ.get("SESSIONCTL_KEEP_SCRATCH"):
-                work.rename(base / ("session" if in_session else "bare"))
-            else:
-                shutil.rmtree(work)
-        (bare, bare_tree), (session, session_tree) = results
-        if bare.returncode != 0 or len(bare_tree) < 3:
-            print(f"the bare run failed ({bare.returncode}): {bare.stdout}{bare.stderr}")
-            return 1
-        failures = []
-        for what in ("returncode", "stdout", "stderr"):
-            if getattr(bare, what) != getattr(session, what):
-                failures.append(f"{what} differs:\n--- bare\n{getattr(bare, what)}\n--- session\n{getattr(session, what)}")
-        for name in sorted(bare_tree.keys() | session_tree.keys()):
-            if bare_tree.get(name) != session_tree.get(name):
-                failures.append(f"{name}: bare {bare_tree.get(name)}, session {session_tree.get(name)}")
-        print(f"{driver.name}: {len(bare_tree)} entries and {len(bare.stdout)} bytes of output compared, "
-              f"{len(failures)} differences")
-        for failure in failures[:20]:
-            print(failure)
-        return 1 if failures else 0
+        return compare(options, base, prepare(options, base))
     finally:
-        if not os.environ.get("SESSIONCTL_KEEP_SCRATCH"):
+        if os.environ.get("SESSIONCTL_KEEP_SCRATCH"):
+            print(f"kept: {base}")
+        else:
             shutil.rmtree(base, ignore_errors=True)
 
 

@@ -1,4 +1,4 @@
-"""A real piece of work for python3: files, temporary files, shutil, sqlite3, subprocess, threads, multiprocessing."""
+"""A real piece of work for python3: files, temporary files, shutil, sqlite3, subprocess, threads, a forked process."""
 
 import csv
 import json
@@ -111,8 +111,6 @@ if __name__ == "__main__":
     process.start()
     print("process", ours.recv())
     process.join()
-    with context.Pool(3) as pool:  # its locks are files below /dev/shm
-        print("pool", pool.map(square, range(8)))
     with open(work / "table.csv", "w", newline="", encoding="utf-8") as file:
         csv.writer(file).writerows([[i, i * i] for i in range(100)])
     print(json.dumps(sorted(os.listdir(work))))
