@@ -1,0 +1,158 @@
+#include "tests/differential/step_runner.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <climits>
+#include <csignal>
+#include <cstdio>
+#include <cstring>
+#include <set>
+#include <string>
+
+#include "tests/differential/arguments.h"
+
+namespace differential {
+namespace {
+
+HostileMemory* memory;
+std::atomic<unsigned> signals_seen;
+
+void OnFileSizeSignal(int /*number*/) { ++signals_seen; }
+
+// Has the walk left the mount? What lies around it is not the program's to play with.
+bool IsOutside(const Scene& scene, const std::string& link) {
+  char path[PATH_MAX];
+  const ssize_t size = readlink(link.c_str(), path, sizeof(path));
+  if (size <= 0 || path[0] != '/') return false;
+  const std::string_view place(path, static_cast<size_t>(size));
+  const std::string_view mount = scene.area->mount;
+  return place.substr(0, mount.size()) != mount ||
+         (place.size() > mount.size() && place[mount.size()] != '/');
+}
+
+// F_GETFL and F_GETFD of what a call opened.
+std::string DescribeDescriptor(int fd) {
+  char text[64];
+  snprintf(text, sizeof(text), "flags=%#o cloexec=%d", fcntl(fd, F_GETFL), fcntl(fd, F_GETFD));
+  return text;
+}
+
+// All entries of a directory, sorted; their order is the file system's own business.
+long ListDirectory(int fd, std::string* text) {
+  struct Entry {
+    uint64_t inode;
+    int64_t offset;
+    unsigned short size;
+    unsigned char type;
+    char name[1];
+  };
+  alignas(8) static char buffer[32768];
+  std::set<std::string> names;
+  long size;
+  while ((size = syscall(SYS_getdents64, fd, buffer, sizeof(buffer))) > 0) {
+    for (long at = 0; at < size;) {
+      const auto* entry = reinterpret_cast<const Entry*>(buffer + at);
+      names.insert(std::string(entry->name) + "/" + std::to_string(entry->type));
+      at += entry->size;
+    }
+  }
+  if (size < 0) return -errno;
+  std::string all;
+  for (const std::string& name : names) all += name + "\n";
+  *text = DescribeBytes(all.data(), all.size());
+  return static_cast<long>(names.size());
+}
+
+long Limit(const Step& step) {
+  if (step.args.size() != 2) return -EINVAL;
+  const auto resource = step.args[0] == "nofile" ? RLIMIT_NOFILE : RLIMIT_FSIZE;
+  rlimit limit;
+  getrlimit(resource, &limit);
+  limit.rlim_cur = std::min(limit.rlim_max, static_cast<rlim_t>(ParseNumber(step.args[1])));
+  return setrlimit(resource, &limit) == 0 ? 0 : -errno;
+}
+
+void Say(const std::string& text, StepResult* result) {
+  result->text_size = static_cast<uint32_t>(std::min(text.size(), sizeof(result->text)));
+  memcpy(result->text, text.data(), result->text_size);
+}
+
+Places PlacesOf(const Scene& scene) {
+  Places places = {scene.root, scene.area->mount, {}};
+  for (size_t i = 0; i < places.slots.size(); ++i) places.slots[i] = scene.area->slots[i];
+  return places;
+}
+
+// Back to the program's own directory, or away, if the step led out of the mount.
+void StayInside(const Scene& scene, const Op& op, StepResult* result) {
+  if (op.nr == SYS_chdir || op.nr == SYS_fchdir) {
+    if (!IsOutside(scene, "/proc/thread-self/cwd")) return;
+    result->state = StepResult::kOutside;
+    if (chdir(scene.root.c_str()) != 0) _exit(4);
+  } else if (op.returns_fd) {
+    const int fd = static_cast<int>(result->value);
+    struct stat info;
+    if (fstat(fd, &info) != 0 || !S_ISDIR(info.st_mode)) return;
+    if (!IsOutside(scene, "/proc/thread-self/fd/" + std::to_string(fd))) return;
+    result->state = StepResult::kOutside;
+    close(fd);
+  }
+}
+
+long Call(const Scene& scene, const Op& op, const Step& step, std::string* text) {
+  if (step.op == "limit") return Limit(step);
+  const Places places = PlacesOf(scene);
+  Registers registers;
+  memory->Reset();
+  if (!FillRegisters(op, step, places, memory, &registers)) {
+    *text = "words do not fit";
+    return -EINVAL;
+  }
+  if (step.op == "listdir") return ListDirectory(static_cast<int>(registers.values[0]), text);
+  const std::array<long, 6>& r = registers.values;
+  long value = syscall(op.nr, r[0], r[1], r[2], r[3], r[4], r[5]);
+  if (value < 0) value = -errno;
+  if (step.op == scene.lie && value == -EEXIST) return -EACCES;
+  *text = DescribeResult(op, registers, value, scene.area->started);
+  const bool duplicates = step.op == "fcntl" && (r[1] == F_DUPFD || r[1] == F_DUPFD_CLOEXEC);
+  if (value >= 0 && (op.returns_fd || duplicates)) {
+    *text = DescribeDescriptor(static_cast<int>(value));
+  }
+  return value;
+}
+
+}  // namespace
+
+void PrepareSteps() {
+  memory = new HostileMemory;
+  struct sigaction action = {};
+  action.sa_handler = OnFileSizeSignal;
+  sigaction(SIGXFSZ, &action, nullptr);
+}
+
+void RunStep(const Scene& scene, const Step& step, StepResult* result) {
+  const Op* op = FindOp(step.op);
+  if (op == nullptr) {
+    result->state = StepResult::kNoActor;
+    return;
+  }
+  const unsigned signals_before = signals_seen;
+  std::string text;
+  result->state = StepResult::kDone;
+  result->value = Call(scene, *op, step, &text);
+  result->signals = signals_seen - signals_before;
+  Say(text, result);
+  if (result->value >= 0) StayInside(scene, *op, result);
+  if (step.slot < 0) return;
+  const bool usable = result->state == StepResult::kDone && result->value >= 0;
+  scene.area->slots[static_cast<size_t>(step.slot)] = usable ? static_cast<int>(result->value) : -1;
+}
+
+}  // namespace differential
