@@ -26,10 +26,13 @@ std::string NormalizeUntilDotDot(const std::string& path) {
     if (end == std::string::npos) end = path.size();
     size_t size = end - begin;
     if (size == 2 && path.compare(begin, 2, "..") == 0) return normal + "/" + path.substr(begin);
-    if (size != 1 || path[begin] != '.') normal.append("/").append(path, begin, size);
+    // A "." at the end is kept: it has answers of its own (trap 34).
+    const bool last = path.find_first_not_of('/', end) == std::string::npos;
+    if (last || size != 1 || path[begin] != '.') normal.append("/").append(path, begin, size);
     at = end;
   }
   if (normal.empty()) return "/";
+  if (normal.ends_with("/.")) return path.back() == '/' ? normal + "/" : normal;
   return EndsWithSlash(path) ? normal + "/" : normal;
 }
 
@@ -40,6 +43,9 @@ bool HasDotDot(const std::string& path) {
   }
   return false;
 }
+
+// A walk follows no magic link out of a mount either; the other flags only the kernel can keep.
+bool MayWalk(uint64_t extra_resolve) { return (extra_resolve & ~kResolveNoMagiclinks) == 0; }
 
 // openat2(RESOLVE_BENEATH) refuses with these what a walk may still find legal.
 bool WorthWalking(int error) { return error == EXDEV || error == ELOOP; }
@@ -57,6 +63,12 @@ SplitPath SplitLast(const std::string& path) {
   bool trailing = end + 1 < path.size();
   if (slash == std::string::npos) return {"", path.substr(0, end + 1), trailing};
   return {path.substr(0, slash), path.substr(slash + 1, end - slash), trailing};
+}
+
+// The directory itself, but only if the caller may search it: the kernel asks for that before it
+// comes to the last component, whatever is done with it.
+std::string Searched(const std::string& directory) {
+  return directory.empty() ? "." : directory + "/.";
 }
 
 const char* OrDot(const std::string& path) { return path.empty() ? "." : path.c_str(); }
@@ -208,14 +220,18 @@ SysResult<PathResolver::Start> PathResolver::LocateRelative(const CallerPath& pa
 
 SysResult<PathResolver::Start> PathResolver::Locate(const CallerPath& path,
                                                     LocateOptions options) const {
+  if (path.error != 0) return Errno(path.error);
+  if (path.path.empty()) return Errno(ENOENT);
+  if (path.path.front() == '/' && options.beneath) return Errno(EXDEV);
   if (path.path.front() == '/' && !options.own_anchor) return LocateAbsolute(path.path);
   return LocateRelative(path, options);
 }
 
 SysResult<PinnedObject> PathResolver::Object(const CallerPath& path, bool follow,
                                              uint64_t extra_resolve) const {
-  SysResult<Start> start =
-      Locate(path, {.own_anchor = (extra_resolve & kAnchoredFlags) != 0, .may_step_last = true});
+  SysResult<Start> start = Locate(path, {.own_anchor = (extra_resolve & kAnchoredFlags) != 0,
+                                         .beneath = (extra_resolve & kResolveBeneath) != 0,
+                                         .may_step_last = true});
   if (!start.ok()) return Errno(start.error());
   uint64_t flags = O_PATH | (follow ? 0 : O_NOFOLLOW);
   if (start->mount == nullptr) {
@@ -230,15 +246,16 @@ SysResult<PinnedObject> PathResolver::Object(const CallerPath& path, bool follow
     SysResult<OwnedFd> opened =
         root.OpenBeneath(anchor, OrDot(start->rest), flags, 0, extra_resolve);
     if (opened.ok()) return Pin(start->mount, std::move(*opened));
-    if (extra_resolve != 0 || !WorthWalking(opened.error())) return Errno(opened.error());
+    if (!MayWalk(extra_resolve) || !WorthWalking(opened.error())) return Errno(opened.error());
   }
   if (!start->walkable) return Errno(ENAMETOOLONG);
   return MakeWalker(nullptr).Object(start->mount, start->walk, follow);
 }
 
 SysResult<PinnedParent> PathResolver::Parent(const CallerPath& path, uint64_t extra_resolve) const {
-  SysResult<Start> start =
-      Locate(path, {.own_anchor = (extra_resolve & kAnchoredFlags) != 0, .may_step_last = false});
+  SysResult<Start> start = Locate(path, {.own_anchor = (extra_resolve & kAnchoredFlags) != 0,
+                                         .beneath = (extra_resolve & kResolveBeneath) != 0,
+                                         .may_step_last = false});
   if (!start.ok()) return Errno(start.error());
   if (start->mount == nullptr || (extra_resolve == 0 && session_.HasNestedMounts(*start->mount))) {
     if (extra_resolve != 0) return Errno(ENOSYS);
@@ -248,10 +265,10 @@ SysResult<PinnedParent> PathResolver::Parent(const CallerPath& path, uint64_t ex
   const MountRoot& root = start->mount->root;
   SplitPath split = SplitLast(start->rest);
   int anchor = start->base.valid() ? start->base.get() : root.fd();
-  SysResult<OwnedFd> opened =
-      root.OpenBeneath(anchor, OrDot(split.directory), O_PATH | O_DIRECTORY, 0, extra_resolve);
+  SysResult<OwnedFd> opened = root.OpenBeneath(anchor, Searched(split.directory).c_str(),
+                                               O_PATH | O_DIRECTORY, 0, extra_resolve);
   if (!opened.ok()) {
-    if (extra_resolve != 0 || !WorthWalking(opened.error())) return Errno(opened.error());
+    if (!MayWalk(extra_resolve) || !WorthWalking(opened.error())) return Errno(opened.error());
     if (!start->walkable) return Errno(ENAMETOOLONG);
     return MakeWalker(nullptr).Parent(start->mount, start->walk);
   }

@@ -51,7 +51,10 @@ struct PinnedParent {
 
 struct CallerPath {
   int dirfd;         // the caller's number, or AT_FDCWD
-  std::string path;  // not empty
+  std::string path;  // empty is ENOENT; a handler that means something by it asks IsEmpty first
+  int error = 0;     // of reading it: answered when the call comes to this path, as the kernel does
+
+  bool IsEmpty() const { return error == 0 && path.empty(); }
 };
 
 class PathWalker;
@@ -96,6 +99,7 @@ class PathResolver {
 
   struct LocateOptions {
     bool own_anchor;     // RESOLVE_BENEATH or RESOLVE_IN_ROOT: from the dirfd itself
+    bool beneath;        // RESOLVE_BENEATH: no absolute path
     bool may_step_last;  // a ".." that is the whole path may be gone through
   };
 

@@ -96,6 +96,8 @@ SysResult<PinnedParent> PathWalker::Parent(const MountView* start, const std::st
   SysResult<struct stat> info = Fstat(Top());
   if (!info.ok()) return Errno(info.error());
   if (!S_ISDIR(info->st_mode)) return Errno(ENOTDIR);
+  SysResult<OwnedFd> searched = OpenAt(Top(), ".", O_PATH);  // may it be searched?
+  if (!searched.ok()) return Errno(searched.error());
   parent.mount = mount_;
   parent.fd = std::move(frames_.back().fd);
   return parent;
@@ -161,6 +163,9 @@ SysStatus PathWalker::Descend(OwnedFd fd, const std::string& name) {
 }
 
 SysStatus PathWalker::GoUp() {
+  // ".." is looked up in the directory that is left: may it be searched?
+  SysResult<OwnedFd> searched = OpenAt(Top(), ".", O_PATH);
+  if (!searched.ok()) return Errno(searched.error());
   if (frames_.size() > 1) {
     frames_.pop_back();
     return Done{};

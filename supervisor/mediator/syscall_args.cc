@@ -34,6 +34,8 @@ class Decoder {
       SysStatus decoded = DecodeOne(arg);
       if (!decoded.ok()) return Errno(decoded.error());
     }
+    // The value is read last (setxattr_copy, fs/xattr.c).
+    if (SysStatus value = DecodeXattrValue(); !value.ok()) return Errno(value.error());
     return std::move(request_);
   }
 
@@ -50,8 +52,8 @@ class Decoder {
     switch (arg.role) {
       case ArgRole::kNone: return Done{};
       case ArgRole::kDirFd: dirfd_ = Int(arg); return Done{};
-      case ArgRole::kPath: return DecodePath(Value(arg));
-      case ArgRole::kOptionalPath: return DecodeOptionalPath(Value(arg));
+      case ArgRole::kPath: DecodePath(Value(arg)); return Done{};
+      case ArgRole::kOptionalPath: DecodeOptionalPath(Value(arg)); return Done{};
       case ArgRole::kFd: request_.fd = Int(arg); return Done{};
       case ArgRole::kOpenFlags:
         request_.how.flags = static_cast<unsigned>(Value(arg));
@@ -62,7 +64,7 @@ class Decoder {
         request_.how.mode = request_.mode;
         return Done{};
       case ArgRole::kDev: request_.dev = static_cast<unsigned>(Value(arg)); return Done{};
-      case ArgRole::kAtFlags: request_.at_flags = Int(arg); return Done{};
+      case ArgRole::kAtFlags: return DecodeAtFlags(arg);
       case ArgRole::kRenameFlags:
         request_.rename_flags = static_cast<unsigned>(Value(arg));
         return Done{};
@@ -74,7 +76,10 @@ class Decoder {
       case ArgRole::kUtimbuf: return DecodeUtimbuf(Value(arg));
       case ArgRole::kLength: request_.length = static_cast<int64_t>(Value(arg)); return Done{};
       case ArgRole::kXattrName: return DecodeXattrName(Value(arg));
-      case ArgRole::kXattrValue: return DecodeXattrValue(Value(arg), Next(arg));
+      case ArgRole::kXattrValue:
+        value_address_ = Value(arg);
+        value_size_ = Next(arg);
+        return Done{};
       case ArgRole::kXattrFlags: return DecodeXattrFlags(Int(arg));
       case ArgRole::kXattrArgs: return DecodeXattrArgs(arg);
       case ArgRole::kFileAttr: return Struct(arg, &request_.file_attr);
@@ -82,19 +87,24 @@ class Decoder {
     return Errno(ENOSYS);
   }
 
-  SysStatus DecodePath(uint64_t address) {
+  // The kernel copies all paths of a call, but reports a fault when it comes to that one.
+  void DecodePath(uint64_t address) {
     SysResult<std::string> path = task_.ReadPath(address);
-    if (!path.ok()) return Errno(path.error());
-    request_.paths.at(path_count_++) =
-        CallerPath{std::exchange(dirfd_, AT_FDCWD), std::move(*path)};
-    return Done{};
+    CallerPath& decoded = request_.paths.at(path_count_++);
+    decoded = CallerPath{std::exchange(dirfd_, AT_FDCWD), "", path.error()};
+    if (path.ok()) decoded.path = std::move(*path);
   }
 
-  SysStatus DecodeOptionalPath(uint64_t address) {
+  void DecodeOptionalPath(uint64_t address) {
     if (address != 0) return DecodePath(address);
     request_.path_is_null = true;
     request_.paths.at(path_count_++) = CallerPath{std::exchange(dirfd_, AT_FDCWD), ""};
-    return Done{};
+  }
+
+  SysStatus DecodeAtFlags(const ArgSpec& arg) {
+    request_.at_flags = Int(arg);
+    const bool known = arg.reg < 0 || (request_.at_flags & ~static_cast<int>(arg.constant)) == 0;
+    return known ? SysStatus(Done{}) : Errno(EINVAL);
   }
 
   SysStatus DecodeTarget(uint64_t address) {
@@ -159,25 +169,25 @@ class Decoder {
     return Done{};
   }
 
-  SysStatus DecodeXattrValue(uint64_t address, uint64_t size) {
-    if (size > kXattrSizeLimit) return Errno(E2BIG);
-    request_.xattr_value.resize(size);
-    return task_.ReadMemory(address, request_.xattr_value.data(), size);
-  }
-
-  // setxattr_copy(), fs/xattr.c: before the path is followed.
   SysStatus DecodeXattrFlags(int flags) {
-    if ((flags & ~(XATTR_CREATE | XATTR_REPLACE)) != 0) return Errno(EINVAL);
     request_.xattr_flags = flags;
-    return Done{};
+    return (flags & ~(XATTR_CREATE | XATTR_REPLACE)) == 0 ? SysStatus(Done{}) : Errno(EINVAL);
   }
 
   SysStatus DecodeXattrArgs(const ArgSpec& arg) {
     XattrArgs args;
     SysStatus read = Struct(arg, &args);
     if (!read.ok()) return read;
-    SysStatus flags = DecodeXattrFlags(static_cast<int>(args.flags));
-    return flags.ok() ? DecodeXattrValue(args.value, args.size) : flags;
+    value_address_ = args.value;
+    value_size_ = args.size;
+    return DecodeXattrFlags(static_cast<int>(args.flags));
+  }
+
+  SysStatus DecodeXattrValue() {
+    if (value_size_ == 0) return Done{};
+    if (value_size_ > kXattrSizeLimit) return Errno(E2BIG);
+    request_.xattr_value.resize(value_size_);
+    return task_.ReadMemory(value_address_, request_.xattr_value.data(), value_size_);
   }
 
   const SyscallRow& row_;
@@ -186,6 +196,8 @@ class Decoder {
   SyscallRequest request_;
   int dirfd_ = AT_FDCWD;
   size_t path_count_ = 0;
+  uint64_t value_address_ = 0;
+  uint64_t value_size_ = 0;
 };
 
 }  // namespace

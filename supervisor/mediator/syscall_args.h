@@ -12,8 +12,9 @@
 
 namespace sessionctl {
 
-// Errors are those that the kernel itself gives before it resolves anything: EFAULT, ENAMETOOLONG,
-// ENOENT (an empty path without AT_EMPTY_PATH is left to the handler), EINVAL, E2BIG, ERANGE.
+// Errors are those that the kernel itself gives before it resolves anything: EFAULT, EINVAL, E2BIG,
+// ERANGE; ENAMETOOLONG and ENOENT of a link's text. What is wrong with a path stands in the
+// CallerPath.
 SysResult<SyscallRequest> DecodeRequest(const SyscallRow& row, const Notification& call,
                                         const RemoteTask& task);
 

@@ -18,7 +18,9 @@ constexpr ArgSpec Fd(int reg) { return In(ArgRole::kFd, reg); }
 constexpr ArgSpec OpenFlags(int reg) { return In(ArgRole::kOpenFlags, reg); }
 constexpr ArgSpec Mode(int reg) { return In(ArgRole::kMode, reg); }
 constexpr ArgSpec Dev(int reg) { return In(ArgRole::kDev, reg); }
-constexpr ArgSpec AtFlags(int reg) { return In(ArgRole::kAtFlags, reg); }
+constexpr ArgSpec AtFlags(int reg, unsigned known = AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH) {
+  return {ArgRole::kAtFlags, static_cast<int8_t>(reg), known};
+}
 constexpr ArgSpec Target(int reg) { return In(ArgRole::kTarget, reg); }
 constexpr ArgSpec Uid(int reg) { return In(ArgRole::kUid, reg); }
 constexpr ArgSpec Gid(int reg) { return In(ArgRole::kGid, reg); }
@@ -40,8 +42,9 @@ std::vector<SyscallRow> MakeTable() {
       {SYS_renameat2, "renameat2",
        {DirFd(0), Path(1), DirFd(2), Path(3), In(ArgRole::kRenameFlags, 4)}, HandleRename},
       {SYS_mkdirat, "mkdirat", {DirFd(0), Path(1), Mode(2)}, HandleMkdir},
-      {SYS_unlinkat, "unlinkat", {DirFd(0), Path(1), AtFlags(2)}, HandleUnlink},
-      {SYS_linkat, "linkat", {DirFd(0), Path(1), DirFd(2), Path(3), AtFlags(4)}, HandleLink},
+      {SYS_unlinkat, "unlinkat", {DirFd(0), Path(1), AtFlags(2, AT_REMOVEDIR)}, HandleUnlink},
+      {SYS_linkat, "linkat", {DirFd(0), Path(1), DirFd(2), Path(3), AtFlags(4, AT_SYMLINK_FOLLOW | AT_EMPTY_PATH)},
+       HandleLink},
       {SYS_symlinkat, "symlinkat", {Target(0), DirFd(1), Path(2)}, HandleSymlink},
       {SYS_mknodat, "mknodat", {DirFd(0), Path(1), Mode(2), Dev(3)}, HandleMknod},
       {SYS_fchmod, "fchmod", {Fd(0), Mode(1)}, HandleFchmod},
@@ -50,24 +53,25 @@ std::vector<SyscallRow> MakeTable() {
       {SYS_fchown, "fchown", {Fd(0), Uid(1), Gid(2)}, HandleFchown},
       {SYS_fchownat, "fchownat", {DirFd(0), Path(1), Uid(2), Gid(3), AtFlags(4)}, HandleChown},
       {SYS_utimensat, "utimensat",
-       {DirFd(0), OptionalPath(1), In(ArgRole::kTimespecs, 2), AtFlags(3)}, HandleUtimens},
+       {DirFd(0), OptionalPath(1), In(ArgRole::kTimespecs, 2), AtFlags(3, ~0U)},
+       HandleUtimens},
       {SYS_truncate, "truncate", {Path(0), In(ArgRole::kLength, 1)}, HandleTruncate},
-      {SYS_setxattr, "setxattr", {Path(0), XattrName(1), XattrValue(2), XattrFlags(4)},
+      {SYS_setxattr, "setxattr", {XattrFlags(4), XattrName(1), XattrValue(2), Path(0)},
        HandleSetxattr},
       {SYS_lsetxattr, "lsetxattr",
-       {Path(0), XattrName(1), XattrValue(2), XattrFlags(4), NoFollow()}, HandleSetxattr},
-      {SYS_fsetxattr, "fsetxattr", {Fd(0), XattrName(1), XattrValue(2), XattrFlags(4)},
+       {XattrFlags(4), XattrName(1), XattrValue(2), Path(0), NoFollow()}, HandleSetxattr},
+      {SYS_fsetxattr, "fsetxattr", {XattrFlags(4), XattrName(1), XattrValue(2), Fd(0)},
        HandleFsetxattr},
       {kNrSetxattrat, "setxattrat",
-       {DirFd(0), OptionalPath(1), AtFlags(2), XattrName(3), In(ArgRole::kXattrArgs, 4)},
+       {In(ArgRole::kXattrArgs, 4), AtFlags(2), XattrName(3), DirFd(0), OptionalPath(1)},
        HandleSetxattr},
-      {SYS_removexattr, "removexattr", {Path(0), XattrName(1)}, HandleRemovexattr},
-      {SYS_lremovexattr, "lremovexattr", {Path(0), XattrName(1), NoFollow()}, HandleRemovexattr},
-      {SYS_fremovexattr, "fremovexattr", {Fd(0), XattrName(1)}, HandleFremovexattr},
-      {kNrRemovexattrat, "removexattrat", {DirFd(0), OptionalPath(1), AtFlags(2), XattrName(3)},
+      {SYS_removexattr, "removexattr", {XattrName(1), Path(0)}, HandleRemovexattr},
+      {SYS_lremovexattr, "lremovexattr", {XattrName(1), Path(0), NoFollow()}, HandleRemovexattr},
+      {SYS_fremovexattr, "fremovexattr", {XattrName(1), Fd(0)}, HandleFremovexattr},
+      {kNrRemovexattrat, "removexattrat", {AtFlags(2), XattrName(3), DirFd(0), OptionalPath(1)},
        HandleRemovexattr},
       {kNrFileSetattr, "file_setattr",
-       {DirFd(0), OptionalPath(1), In(ArgRole::kFileAttr, 2), AtFlags(4)}, HandleFileSetattr},
+       {AtFlags(4), In(ArgRole::kFileAttr, 2), DirFd(0), OptionalPath(1)}, HandleFileSetattr},
 #ifdef SYS_open
       {SYS_open, "open", {Path(0), OpenFlags(1), Mode(2)}, HandleOpen, kUnlessRead},
       {SYS_creat, "creat",

@@ -26,7 +26,7 @@ enum class ArgRole : uint8_t {
   kOpenHow,  // struct open_how in memory, its size in the next register
   kMode,
   kDev,
-  kAtFlags,
+  kAtFlags,  // the constant: those that the call knows; others are EINVAL
   kRenameFlags,
   kTarget,  // the text of a new symbolic link
   kUid,
@@ -42,8 +42,9 @@ enum class ArgRole : uint8_t {
   kFileAttr,   // struct file_attr in memory, its size in the next register
 };
 
-// One argument: a role, and the register it is in or (reg < 0) the constant that this spelling
-// implies.
+// The arguments stand in the order in which the kernel looks at them, so that of several bad ones
+// the same is complained of. One argument: a role, and the register it is in or (reg < 0) the
+// constant that this spelling implies.
 struct ArgSpec {
   ArgRole role = ArgRole::kNone;
   int reg = -1;

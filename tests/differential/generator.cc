@@ -119,7 +119,7 @@ class Generator {
     const std::string path = Fresh(dice_.Of({"l", "m", "a", "x", "sub"}));
     std::string text = words_.LinkText();
     if (path.empty() || text.size() < 3 || text[0] != '"' || text.find("{*4") < text.size() ||
-        text.find("{*5") < text.size()) {
+        text.find("{*5") < text.size() || text.find("{*20") < text.size()) {
       return;
     }
     Make({"link", Quoted(path), text});
@@ -136,9 +136,10 @@ class Generator {
     step.op = op.name;
     if (step.op == "exit" && step.actor == 0) return;
     if (step.op == "limit") {
-      step.args = dice_.Percent(40)
-                      ? std::vector<std::string>{"nofile", dice_.Of({"3", "4", "6", "1024"})}
-                      : std::vector<std::string>{"fsize", dice_.Of({"0", "10", "4096", "-1"})};
+      step.args =
+          dice_.Percent(40)
+              ? std::vector<std::string>{"nofile", dice_.Of({"3", "5", "8", "1024", "1024"})}
+              : std::vector<std::string>{"fsize", dice_.Of({"0", "10", "4096", "-1"})};
     } else if (step.op == "fcntl") {
       step.args = Fcntl();
     } else {
@@ -165,6 +166,11 @@ class Generator {
 
   // The kinds of nodes that mknod makes: mostly files, FIFOs only where nobody waits at one.
   bool Acceptable(Step* step) {
+    // The bare run's mount is one of its own, which a path from "/" has to enter.
+    if (step->op == "openat2" && step->args[1].starts_with("\"{") &&
+        step->args[4] == "RESOLVE_NO_XDEV") {
+      step->args[4] = "0";
+    }
     if (step->op != "mknod" && step->op != "mknodat") return true;
     std::string& mode = step->args[step->op == "mknod" ? 1 : 2];
     mode = dice_.Of({"S_IFREG", "S_IFREG", "0", "S_IFSOCK", "S_IFIFO", "S_IFCHR", "S_IFBLK",

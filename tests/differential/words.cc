@@ -27,8 +27,8 @@ std::string WordMaker::Adorned(std::string path) {
     case 2: return path + "/..";
     case 3: return path + "//";
     case 4: return "./" + path;
-    case 5: return path[0] == '{' ? "{mount}/../mount" + path.substr(6) : ".//" + path;
-    case 6: return path[0] == '{' ? "/" + path : "../" + path;
+    case 5: return path.starts_with("{root}") ? "{mount}/../mount" + path.substr(6) : ".//" + path;
+    case 6: return path.starts_with("{root}") ? "/" + path : "../" + path;
     case 7: return (directories_.empty() ? "sub" : dice_.Of(directories_)) + "/../" + path;
     case 8: return path[0] == '{' ? path : "{*2040:./}" + path;
     case 9: return path[0] == '{' ? path : "{*2048:./}" + path;
@@ -67,16 +67,28 @@ std::string WordMaker::LinkText() {
     case 0: return "\"\"";
     case 1: return "\"{root}/" + Name() + "\"";
     case 2: return "\"nowhere\"";
-    case 3: return "\"../" + Name() + "\"";
+    case 3:
+      return "\"" + (directories_.empty() ? "sub" : dice_.Of(directories_)) + "/../" + Name() +
+             "\"";
     case 4: return "\"{*" + std::to_string(4090 + dice_.Below(10)) + ":l}\"";
-    default: return "\"" + Adorned(PlainPath()) + "\"";
+    default: break;
   }
+  // A link that leads out of the mount, or through proc, is refused by the island rule.
+  std::string text = Adorned(PlainPath());
+  if (text.find("..") != std::string::npos || text.find("/proc") != std::string::npos)
+    text = Name();
+  return "\"" + text + "\"";
 }
 
 std::string WordMaker::Descriptor(bool or_cwd) {
   if (or_cwd && dice_.Percent(65)) return "cwd";
   if (dice_.Percent(3)) return dice_.Of({"#-1", "#999", "#-99", "#0x7fffffff", "#0x100000003"});
-  if (!slots_.empty()) return "f" + std::to_string(dice_.Of(slots_));
+  if (!slots_.empty()) {  // the latest ones are the likeliest to be open
+    const size_t last = slots_.size() - 1;
+    return "f" + std::to_string(dice_.Percent(60)
+                                    ? slots_[last - dice_.Below(last < 2 ? last + 1 : 3)]
+                                    : dice_.Of(slots_));
+  }
   return "f" + std::to_string(dice_.Below(4));
 }
 

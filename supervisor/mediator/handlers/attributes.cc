@@ -32,6 +32,12 @@ SysResult<PinnedObject> UtimensSubject(CallContext& context, const SyscallReques
   return MetadataOfDescriptor(context, dirfd);
 }
 
+// The kernel's own verdict on the attributes: it looks at them before the (empty) path.
+int AttributesError(const FileAttr& attributes) {
+  syscall(kNrFileSetattr, -1, "", &attributes, sizeof(attributes), 0);
+  return errno == ENOENT ? 0 : errno;
+}
+
 }  // namespace
 
 Reply HandleChmod(CallContext& context, const SyscallRequest& request) {
@@ -62,15 +68,21 @@ Reply HandleUtimens(CallContext& context, const SyscallRequest& request) {
     return Reply::Value(0);
   }
   const timespec* times = request.times_now ? nullptr : request.times.data();
+  if (times != nullptr && times[0].tv_nsec == UTIME_OMIT && times[1].tv_nsec == UTIME_OMIT) {
+    return Reply::Value(0);  // nothing to be done, so nothing is looked at, the flags neither
+  }
+  if ((request.at_flags & ~(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH)) != 0) return Reply::Error(EINVAL);
   return ChangeMetadata(context, UtimensSubject(context, request), [&](int fd) {
     return static_cast<int>(syscall(SYS_utimensat, fd, "", times, AT_EMPTY_PATH));
   });
 }
 
 Reply HandleFileSetattr(CallContext& context, const SyscallRequest& request) {
+  if (int error = AttributesError(request.file_attr); error != 0) return Reply::Error(error);
   return ChangeMetadata(context, MetadataSubject(context, request), [&](int fd) {
-    return static_cast<int>(syscall(kNrFileSetattr, fd, "", &request.file_attr,
-                                    sizeof(request.file_attr), AT_EMPTY_PATH));
+    // An O_PATH descriptor it takes by its magic link only.
+    return static_cast<int>(syscall(kNrFileSetattr, AT_FDCWD, FdPath(fd).c_str(),
+                                    &request.file_attr, sizeof(request.file_attr), 0));
   });
 }
 

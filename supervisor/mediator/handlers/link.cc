@@ -8,13 +8,14 @@
 
 #include "sandbox/base/syscalls.h"
 #include "supervisor/mediator/handlers/handlers.h"
+#include "supervisor/mediator/handlers/names.h"
 
 namespace sessionctl {
 namespace {
 
 SysResult<PinnedObject> Source(CallContext& context, const SyscallRequest& request) {
   const CallerPath& path = request.paths[0];
-  if (!path.path.empty()) {
+  if (!path.IsEmpty()) {
     return context.resolver().Object(path, (request.at_flags & AT_SYMLINK_FOLLOW) != 0);
   }
   if ((request.at_flags & AT_EMPTY_PATH) == 0) return Errno(ENOENT);
@@ -32,18 +33,14 @@ int Decide(CallContext& context, const PinnedObject& source, const PinnedParent&
 }  // namespace
 
 Reply HandleLink(CallContext& context, const SyscallRequest& request) {
-  if ((request.at_flags & ~(AT_SYMLINK_FOLLOW | AT_EMPTY_PATH)) != 0) return Reply::Error(EINVAL);
   SysResult<PinnedObject> source = Source(context, request);
   if (!source.ok()) return Reply::Error(source.error());
-  if (request.paths[1].path.empty()) return Reply::Error(ENOENT);
   SysResult<PinnedParent> to = context.resolver().Parent(request.paths[1]);
   if (!to.ok()) return Reply::Error(to.error());
   // That the name is taken comes before all else; the rest is the kernel's to say where the policy
   // has nothing against it.
-  if (to->is_mount_root) return Reply::Error(EEXIST);
-  if (int error = Decide(context, *source, *to); error != 0) {
-    return Reply::Error(to->Exists() ? EEXIST : error);
-  }
+  if (int error = ErrorOfNewName(*to, false); error != 0) return Reply::Error(error);
+  if (int error = Decide(context, *source, *to); error != 0) return Reply::Error(error);
   if (!context.StillWaiting()) return Reply::CallerGone();
   int result = linkat(AT_FDCWD, FdPath(source->fd.get()).c_str(), to->fd.get(),
                       to->KernelLeaf().c_str(), AT_SYMLINK_FOLLOW);

@@ -5,9 +5,8 @@
 namespace sessionctl {
 
 SysResult<PinnedObject> MetadataSubject(CallContext& context, const SyscallRequest& request) {
-  if ((request.at_flags & ~(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH)) != 0) return Errno(EINVAL);
   const CallerPath& path = request.paths[0];
-  if (!path.path.empty()) {
+  if (!path.IsEmpty()) {
     return context.resolver().Object(path, (request.at_flags & AT_SYMLINK_NOFOLLOW) == 0);
   }
   if ((request.at_flags & AT_EMPTY_PATH) == 0) return Errno(request.path_is_null ? EFAULT : ENOENT);

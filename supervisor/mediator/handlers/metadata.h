@@ -10,7 +10,7 @@
 namespace sessionctl {
 
 // The object of a path call with AT_ flags; the caller's own descriptor with AT_EMPTY_PATH and an
-// empty path. Errors: EINVAL for other flags, ENOENT for an empty path without AT_EMPTY_PATH
+// empty path. Errors: ENOENT for an empty path without AT_EMPTY_PATH
 // (EFAULT when it was NULL), else the resolver's.
 SysResult<PinnedObject> MetadataSubject(CallContext& context, const SyscallRequest& request);
 

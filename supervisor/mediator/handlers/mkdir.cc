@@ -9,33 +9,20 @@
 
 #include "sandbox/base/syscalls.h"
 #include "supervisor/mediator/handlers/handlers.h"
+#include "supervisor/mediator/handlers/names.h"
 
 namespace sessionctl {
 namespace {
 
-bool IsDevice(mode_t type) { return type == S_IFCHR || type == S_IFBLK; }
-
-// A device node would be a way around every grant; a session never has the capability anyway. What
-// the kernel asks before it asks for that: is the name free, and may it be made?
-int RefuseDevice(int dirfd, const char* leaf) {
-  struct stat info;
-  if (fstatat(dirfd, leaf, &info, AT_SYMLINK_NOFOLLOW) == 0) {
-    errno = EEXIST;
-  } else if (errno == ENOENT && std::string_view(leaf).back() != '/' &&
-             faccessat(dirfd, ".", W_OK | X_OK, AT_EACCESS) == 0) {
-    errno = EPERM;
-  }
-  return -1;
-}
-
 // Resolves the parent, decides on the name, and lets `make(dirfd, leaf)` do the one system call.
 template <typename Make>
-Reply MakeName(CallContext& context, const CallerPath& path, Operation operation, Make make) {
-  if (path.path.empty()) return Reply::Error(ENOENT);
+Reply MakeName(CallContext& context, const CallerPath& path, Operation operation, bool directory,
+               Make make) {
   SysResult<PinnedParent> parent = context.resolver().Parent(path);
   if (!parent.ok()) return Reply::Error(parent.error());
   if (int error = context.CheckName(operation, *parent); error != 0) {
-    return Reply::Error(parent->Exists() ? EEXIST : error);
+    const int earlier = ErrorOfNewName(*parent, directory);
+    return Reply::Error(earlier != 0 ? earlier : error);
   }
   if (operation == Operation::kCreate) {  // a link has no mode
     if (SysStatus adopted = context.AdoptUmask(); !adopted.ok()) return Reply::CallerGone();
@@ -45,29 +32,42 @@ Reply MakeName(CallContext& context, const CallerPath& path, Operation operation
                                                                    : Reply::Error(errno);
 }
 
+// A device node would be a way around every grant, and a session never has the capability. The
+// kernel asks for that last of all.
+Reply RefuseDevice(CallContext& context, const CallerPath& path) {
+  SysResult<PinnedParent> parent = context.resolver().Parent(path);
+  if (!parent.ok()) return Reply::Error(parent.error());
+  int error = ErrorOfNewName(*parent, false);
+  if (error == 0) error = context.CheckName(Operation::kCreate, *parent);
+  if (error == 0 &&
+      faccessat(AT_FDCWD, FdPath(parent->fd.get()).c_str(), W_OK | X_OK, AT_EACCESS) != 0) {
+    error = errno;
+  }
+  return Reply::Error(error != 0 ? error : EPERM);
+}
+
 }  // namespace
 
 Reply HandleMkdir(CallContext& context, const SyscallRequest& request) {
-  return MakeName(context, request.paths[0], Operation::kCreate,
+  return MakeName(context, request.paths[0], Operation::kCreate, true,
                   [&](int dirfd, const char* leaf) { return mkdirat(dirfd, leaf, request.mode); });
 }
 
 Reply HandleMknod(CallContext& context, const SyscallRequest& request) {
   mode_t type = request.mode & S_IFMT;
-  // may_mknod(), fs/namei.c: the type comes before the path.
-  if (type == S_IFDIR) return Reply::Error(EPERM);
-  if (type != 0 && type != S_IFREG && type != S_IFIFO && type != S_IFSOCK && !IsDevice(type)) {
+  if (type == S_IFCHR || type == S_IFBLK) return RefuseDevice(context, request.paths[0]);
+  if (type == S_IFDIR) return Reply::Error(EPERM);  // may_mknod(), before the path is looked at
+  if (type != 0 && type != S_IFREG && type != S_IFIFO && type != S_IFSOCK) {
     return Reply::Error(EINVAL);
   }
-  return MakeName(context, request.paths[0], Operation::kCreate, [&](int dirfd, const char* leaf) {
-    return IsDevice(type) ? RefuseDevice(dirfd, leaf)
-                          : mknodat(dirfd, leaf, request.mode, request.dev);
-  });
+  return MakeName(
+      context, request.paths[0], Operation::kCreate, false,
+      [&](int dirfd, const char* leaf) { return mknodat(dirfd, leaf, request.mode, request.dev); });
 }
 
 Reply HandleSymlink(CallContext& context, const SyscallRequest& request) {
   return MakeName(
-      context, request.paths[0], Operation::kCreateLink,
+      context, request.paths[0], Operation::kCreateLink, false,
       [&](int dirfd, const char* leaf) { return symlinkat(request.target.c_str(), dirfd, leaf); });
 }
 

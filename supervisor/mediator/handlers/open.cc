@@ -55,7 +55,18 @@ class OpenCall {
 
   Reply Run() {
     if (int error = FlagsError(how_); error != 0) return Reply::Error(error);
+    if (path_.error != 0) return Reply::Error(path_.error);
     if (path_.path.empty()) return Reply::Error(ENOENT);
+    Reply reply = RunOnPath();
+    // The kernel takes the number first of all, before it looks at the path.
+    if (reply.error() != 0 && reply.error() != EMFILE && context_.DescriptorTableIsFull()) {
+      return Reply::Error(EMFILE);
+    }
+    return reply;
+  }
+
+ private:
+  Reply RunOnPath() {
     // openat2(2): then retry without.
     if ((how_.resolve & kResolveCached) != 0) return Reply::Error(EAGAIN);
     if (Has(O_PATH)) return OpenPathOnly();
@@ -67,7 +78,6 @@ class OpenCall {
     return OpenExisting(*object);
   }
 
- private:
   bool Has(uint64_t flag) const { return (how_.flags & flag) != 0; }
   bool Writes() const { return (how_.flags & O_ACCMODE) != O_RDONLY || Has(O_TRUNC); }
   bool Reads() const { return (how_.flags & O_ACCMODE) != O_WRONLY; }
@@ -193,10 +203,9 @@ class OpenCall {
     int links = 0;
     for (int race = 0; race < kMaxCreationRaces; ++race) {
       if (!parent.ok()) return Reply::Error(parent.error());
-      if (parent->leaf == "." || parent->leaf == "..") {
-        return Reply::Error(Has(O_EXCL) ? EEXIST : EISDIR);
+      if (parent->leaf == "." || parent->leaf == ".." || parent->trailing_slash) {
+        return Reply::Error(Has(O_EXCL) && !parent->trailing_slash ? EEXIST : EISDIR);
       }
-      if (parent->trailing_slash) return Reply::Error(EISDIR);
       SysResult<PinnedObject> object = Look(*parent);
       if (!object.ok() && object.error() != ENOENT) return Reply::Error(object.error());
       if (!object.ok()) {
@@ -210,7 +219,7 @@ class OpenCall {
           (parent->mount != nullptr && parent->mount->root.rules().no_symlinks)) {
         return Reply::Error(ELOOP);  // as on a nosymfollow mount
       }
-      if (how_.resolve != 0) return Reply::Error(EXDEV);
+      if ((how_.resolve & ~kResolveNoMagiclinks) != 0) return Reply::Error(EXDEV);
       // The links on the way count, too: the kernel knows how many there are.
       if (links == 1 && context_.resolver().Object(path_, true).error() == ELOOP) {
         return Reply::Error(ELOOP);
@@ -272,7 +281,8 @@ class OpenCall {
 
   Reply CreateIn(const PinnedParent& parent) {
     if (int error = context_.CheckName(Operation::kCreate, parent); error != 0) {
-      return Reply::Error(error);
+      // In proc nothing can be made, so what is not there is not there (lookup_open, fs/namei.c).
+      return Reply::Error(OnProcfs(parent.fd.get()) ? ENOENT : error);
     }
     if (parent.mount == nullptr) return Reply::Error(EACCES);
     return Create(*parent.mount, parent.fd.get(), parent.leaf.c_str(),

@@ -6,6 +6,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <string>
+
 #include "supervisor/mediator/handlers/handlers.h"
 
 namespace sessionctl {
@@ -13,13 +15,13 @@ namespace {
 
 constexpr unsigned kWhiteout = 1 << 2;  // makes a character device: not for sessions
 
+bool IsDots(const std::string& leaf) { return leaf == "." || leaf == ".."; }
+
 // As do_renameat2() has it, before any right is asked for.
 bool ValidFlags(unsigned flags) {
   if ((flags & ~(RENAME_NOREPLACE | RENAME_EXCHANGE | kWhiteout)) != 0) return false;
   return (flags & RENAME_EXCHANGE) == 0 || (flags & (RENAME_NOREPLACE | kWhiteout)) == 0;
 }
-
-bool IsDots(const std::string& leaf) { return leaf == "." || leaf == ".."; }
 
 int Decide(CallContext& context, const PinnedParent& from, const PinnedParent& to, bool exchange) {
   int error = context.CheckName(Operation::kRenameFrom, from, &to);
@@ -35,13 +37,16 @@ int Decide(CallContext& context, const PinnedParent& from, const PinnedParent& t
 Reply HandleRename(CallContext& context, const SyscallRequest& request) {
   if (!ValidFlags(request.rename_flags)) return Reply::Error(EINVAL);
   if ((request.rename_flags & kWhiteout) != 0) return Reply::Error(EPERM);
-  if (request.paths[0].path.empty() || request.paths[1].path.empty()) return Reply::Error(ENOENT);
   SysResult<PinnedParent> from = context.resolver().Parent(request.paths[0]);
   if (!from.ok()) return Reply::Error(from.error());
   SysResult<PinnedParent> to = context.resolver().Parent(request.paths[1]);
   if (!to.ok()) return Reply::Error(to.error());
   if (from->mount != to->mount) return Reply::Error(EXDEV);
-  if (from->is_mount_root || to->is_mount_root) return Reply::Error(EBUSY);
+  if (from->is_mount_root || IsDots(from->leaf)) return Reply::Error(EBUSY);
+  if (IsDots(to->leaf) && !to->is_mount_root) {
+    return Reply::Error((request.rename_flags & RENAME_NOREPLACE) != 0 ? EEXIST : EBUSY);
+  }
+  if (to->is_mount_root) return Reply::Error(EBUSY);
   bool exchange = (request.rename_flags & RENAME_EXCHANGE) != 0;
   if (int error = Decide(context, *from, *to, exchange); error != 0) {
     // The kernel looks for what is to be renamed before it asks for any right.

@@ -11,7 +11,6 @@ namespace sessionctl {
 
 Reply HandleTruncate(CallContext& context, const SyscallRequest& request) {
   if (request.length < 0) return Reply::Error(EINVAL);
-  if (request.paths[0].path.empty()) return Reply::Error(ENOENT);
   SysResult<PinnedObject> object = context.resolver().Object(request.paths[0], true);
   if (!object.ok()) return Reply::Error(object.error());
   if (S_ISDIR(object->info.st_mode)) return Reply::Error(EISDIR);

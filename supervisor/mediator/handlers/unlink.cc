@@ -8,8 +8,6 @@
 namespace sessionctl {
 
 Reply HandleUnlink(CallContext& context, const SyscallRequest& request) {
-  if ((request.at_flags & ~AT_REMOVEDIR) != 0) return Reply::Error(EINVAL);
-  if (request.paths[0].path.empty()) return Reply::Error(ENOENT);
   SysResult<PinnedParent> parent = context.resolver().Parent(request.paths[0]);
   if (!parent.ok()) return Reply::Error(parent.error());
   if (int error = context.CheckName(Operation::kRemove, *parent); error != 0) {

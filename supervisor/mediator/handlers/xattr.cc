@@ -22,6 +22,11 @@ Reply HandleFsetxattr(CallContext& context, const SyscallRequest& request) {
 }
 
 Reply HandleRemovexattr(CallContext& context, const SyscallRequest& request) {
+  // Unlike setxattrat, removexattrat takes an empty path for a descriptor only (fs/xattr.c).
+  const CallerPath& path = request.paths[0];
+  if (path.IsEmpty() && (request.at_flags & AT_EMPTY_PATH) != 0 && path.dirfd == AT_FDCWD) {
+    return Reply::Error(EBADF);
+  }
   return ChangeMetadata(context, MetadataSubject(context, request), [&](int fd) {
     return removexattr(FdPath(fd).c_str(), request.xattr_name.c_str());
   });
