@@ -203,9 +203,10 @@ class OpenCall {
     int links = 0;
     for (int race = 0; race < kMaxCreationRaces; ++race) {
       if (!parent.ok()) return Reply::Error(parent.error());
-      if (parent->leaf == "." || parent->leaf == ".." || parent->trailing_slash) {
-        return Reply::Error(Has(O_EXCL) && !parent->trailing_slash ? EEXIST : EISDIR);
+      if (parent->leaf == "." || parent->leaf == "..") {
+        return Reply::Error(Has(O_EXCL) ? EEXIST : EISDIR);
       }
+      if (parent->trailing_slash) return Reply::Error(EISDIR);
       SysResult<PinnedObject> object = Look(*parent);
       if (!object.ok() && object.error() != ENOENT) return Reply::Error(object.error());
       if (!object.ok()) {
