@@ -50,14 +50,15 @@ TEST(MountDirectory, ReplacedByADirectoryTheHeldOneCounts) {
 
 // The working directory is moved out of the mount: nothing that starts from it is beneath any more.
 void MoveCwdToVault(AttackScene& scene) {
+  harness::WriteFile(scene.mount() + "/sub/moved", "");
   Move(scene.mount() + "/sub", scene.vault().path() + "/sub");
-  harness::WriteFile(scene.vault().path() + "/sub/go", "");
   scene.vault().Remember();
+  harness::WriteFile(scene.mount() + "/go", "");
 }
 
 void ExpectNothingFromMovedCwd(const std::string& step) {
   ExpectEscapesBareOnlyWhile(
-      "", "chdir sub , write wronly+creat {mount}/started , await go , " + step,
+      "", "chdir sub , write wronly+creat {mount}/started , await {mount}/go , " + step,
       [](AttackScene& scene) {
         // `started` is made before the step is reported: the vault is quiet till `go`.
         MoveCwdToVault(scene);
@@ -72,7 +73,7 @@ TEST(MovedWorkingDirectory, DotDotFromItIsRefused) {
   ExpectNothingFromMovedCwd("write wronly ../target");
 }
 TEST(MovedWorkingDirectory, MkdirInItIsRefused) { ExpectNothingFromMovedCwd("mkdir fresh"); }
-TEST(MovedWorkingDirectory, RenameInItIsRefused) { ExpectNothingFromMovedCwd("rename go gone"); }
+TEST(MovedWorkingDirectory, RenameInItIsRefused) { ExpectNothingFromMovedCwd("rename moved gone"); }
 TEST(MovedWorkingDirectory, UnlinkAboveItIsRefused) {
   ExpectNothingFromMovedCwd("unlink ../unlink-me");
 }
