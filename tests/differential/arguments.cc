@@ -314,7 +314,9 @@ std::string DescribeResult(const Op& op, const Registers& registers, long value,
     return DescribeStatus(s.stx_mode, s.stx_nlink, s.stx_uid, s.stx_gid,
                           static_cast<int64_t>(s.stx_size)) +
            " mtime=" + DescribeTime(s.stx_mtime.tv_sec, s.stx_mtime.tv_nsec, started) +
-           " attributes=" + std::to_string(s.stx_attributes);
+           // Whether it is a mount's root: the mount is one for the bare run only (FenceIn,
+           // batch.cc).
+           " attributes=" + std::to_string(s.stx_attributes & ~uint64_t{STATX_ATTR_MOUNT_ROOT});
   }
   if (registers.out != nullptr && std::string_view(op.name) != "file_getattr") {
     const size_t size = static_cast<size_t>(value);

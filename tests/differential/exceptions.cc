@@ -27,6 +27,7 @@ const Exception kExceptions[] = {
     // there stands in docs/errors.md.
     {"outside-the-mount",
      [](const Step& /*step*/, const StepResult& bare, const StepResult& inside) {
+       if (bare.state == StepResult::kOutside) return inside.value == -EACCES;
        return bare.value == -EROFS && (inside.value == -EACCES || inside.value == -EBUSY ||
                                        inside.value == -EXDEV || inside.value == -ENOENT);
      },
@@ -42,11 +43,14 @@ const Exception kExceptions[] = {
               (bare.value == -EXDEV || bare.value == -EACCES);
      },
      false},
-    // openat2 with RESOLVE_ flags that begins outside every mount: programs fall back to openat.
+    // openat2 with RESOLVE_ flags that begins outside every mount (programs fall back to openat),
+    // or
+    // leads there by "..".
     {"openat2-outside",
      [](const Step& step, const StepResult& bare, const StepResult& inside) {
-       return step.op == "openat2" && inside.value == -ENOSYS && ParseNumber(step.args[4]) != 0 &&
-              bare.value < 0;
+       const bool leads_up = step.args.size() > 1 && step.args[1].find("..") != std::string::npos;
+       return step.op == "openat2" && ParseNumber(step.args[4]) != 0 && bare.value < 0 &&
+              (inside.value == -ENOSYS || (inside.value == -EXDEV && leads_up));
      },
      false},
     // Creating through a symbolic link with RESOLVE_ flags of the caller's own.

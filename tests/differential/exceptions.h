@@ -15,6 +15,10 @@ struct Exception {
   bool diverges;
 };
 
+// What covers a difference in the tree: a link that was followed, by its access time, before an
+// open found no free descriptor.
+inline constexpr char kLinkFollowedBeforeFull[] = "link-followed-before-full";
+
 // The entry that covers a step's difference, or nullptr.
 const Exception* FindException(const Step& step, const StepResult& bare, const StepResult& inside);
 

@@ -167,7 +167,8 @@ class Generator {
   // The kinds of nodes that mknod makes: mostly files, FIFOs only where nobody waits at one.
   bool Acceptable(Step* step) {
     // The bare run's mount is one of its own, which a path from "/" has to enter.
-    if (step->op == "openat2" && step->args[1].starts_with("\"{") &&
+    if (step->op == "openat2" &&
+        (step->args[1].starts_with("\"{") || step->args[1].starts_with("\"/")) &&
         step->args[4] == "RESOLVE_NO_XDEV") {
       step->args[4] = "0";
     }

@@ -19,6 +19,7 @@ std::string WordMaker::PlainPath() {
 
 // Another way to write much the same.
 std::string WordMaker::Adorned(std::string path) {
+  if (path.empty()) return path;  // "/" would be the machine's
   if (dice_.Percent(20) && path[0] != '/' && path[0] != '{') path = "{root}/" + path;
   if (dice_.Percent(78)) return path;
   switch (dice_.Below(13)) {

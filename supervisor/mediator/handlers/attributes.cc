@@ -22,6 +22,11 @@ int ChangeMode(int fd, mode_t mode) {
   return -1;
 }
 
+bool ValidTime(const timespec& time) {
+  return time.tv_nsec == UTIME_NOW || time.tv_nsec == UTIME_OMIT ||
+         (time.tv_nsec >= 0 && time.tv_nsec <= 999999999);
+}
+
 // futimens is utimensat with a descriptor and no path: it knows no flags, and takes no O_PATH
 // descriptor (do_utimes, fs/utimes.c).
 SysResult<PinnedObject> UtimensSubject(CallContext& context, const SyscallRequest& request) {
@@ -72,7 +77,11 @@ Reply HandleUtimens(CallContext& context, const SyscallRequest& request) {
     return Reply::Value(0);  // nothing to be done, so nothing is looked at, the flags neither
   }
   if ((request.at_flags & ~(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH)) != 0) return Reply::Error(EINVAL);
-  return ChangeMetadata(context, UtimensSubject(context, request), [&](int fd) {
+  SysResult<PinnedObject> object = UtimensSubject(context, request);
+  // What is wrong with the times comes after the lookup and before any right (vfs_utimes).
+  const bool valid = times == nullptr || (ValidTime(times[0]) && ValidTime(times[1]));
+  if (object.ok() && !valid) return Reply::Error(EINVAL);
+  return ChangeMetadata(context, object, [&](int fd) {
     return static_cast<int>(syscall(SYS_utimensat, fd, "", times, AT_EMPTY_PATH));
   });
 }
