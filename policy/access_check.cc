@@ -155,6 +155,11 @@ Verdict CheckAccess(const CompiledPolicy& policy, const AccessRequest& request) 
   if (request.path.empty() && ChangesNames(request.operation)) {
     return {EBUSY, absl::StrCat("the root of mount ", request.mount->mount.guest)};
   }
+  // Nobody but root may change the host's /dev/shm either, and its maker has to empty it.
+  if (request.mount->is_shared_memory && request.path.empty() &&
+      request.operation == Operation::kMetadata) {
+    return {EPERM, "filesystem.shared_memory"};
+  }
   if (Verdict verdict = CheckDeny(request); !verdict.allowed()) return verdict;
   if (Verdict verdict = CheckNestedMounts(policy, request); !verdict.allowed()) return verdict;
   if (Verdict verdict = CheckReadOnly(request); !verdict.allowed()) return verdict;

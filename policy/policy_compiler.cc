@@ -10,6 +10,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "policy/grant_resolver.h"
+#include "policy/mount_points.h"
 #include "policy/path_text.h"
 #include "policy/syscall_groups.h"
 #include "policy/wall_plans.h"
@@ -158,7 +159,8 @@ bool SocketsMayBeNative(const std::vector<Mount>& mounts) {
     writable = &mount;
   }
   if (writable == nullptr || !writable->read_only.empty()) return false;
-  // Landlock cannot subtract what is mounted below.
+  // Landlock cannot subtract what lies below: another mount of the session, or of the host.
+  if (!writable->cross_device && HasMountPointBelow(writable->host)) return false;
   for (const Mount& mount : mounts) {
     if (&mount != writable && IsAtOrBelow(mount.host, writable->host)) return false;
   }

@@ -21,6 +21,8 @@ struct CompiledMount {
   Mount mount;
   GlobSet deny;
   GlobSet read_only;
+  // The session's own /dev/shm, made by the broker's parent, who must be able to remove it.
+  bool is_shared_memory = false;
 };
 
 // A path outside every mount: read-only tree, or a device.

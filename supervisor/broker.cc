@@ -335,10 +335,8 @@ void BrokerProcess::EndSession(int wait_status) {
 }
 
 void BrokerProcess::RemoveForParent() const {
-  // A mount of the host's own /dev/shm is another matter.
-  if (!policy_.private_shared_memory) return;
   for (const MountView& mount : view_->mounts()) {
-    if (mount.rules->mount.alias == kSharedMemoryPath) EmptySharedMemory(mount.root.fd());
+    if (mount.rules->is_shared_memory) EmptySharedMemory(mount.root.fd());
   }
 }
 

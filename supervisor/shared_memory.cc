@@ -104,6 +104,7 @@ void AddSharedMemory(const std::string& path, CompiledPolicy* policy) {
   Mount& mount = compiled.mount;
   mount.host = mount.guest = path;
   mount.alias = kSharedMemoryPath;
+  compiled.is_shared_memory = true;
   mount.exec = false;
   mount.symlinks = SymlinkRule::kNone;
   policy->mounts.push_back(std::move(compiled));

@@ -44,7 +44,7 @@ bool HasDotDot(const std::string& path) {
   return false;
 }
 
-// A walk follows no magic link out of a mount either; the other flags only the kernel can keep.
+// A walk can refuse magic links, too; the other flags only the kernel can keep.
 bool MayWalk(uint64_t extra_resolve) { return (extra_resolve & ~kResolveNoMagiclinks) == 0; }
 
 // openat2(RESOLVE_BENEATH) refuses with these what a walk may still find legal.
@@ -112,8 +112,10 @@ bool PinnedParent::Exists() const {
   return is_mount_root || fstatat(fd.get(), leaf.c_str(), &info, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
-PathWalker PathResolver::MakeWalker(const MountView* island) const {
-  return PathWalker(session_, task_, island, refusal_);
+PathWalker PathResolver::MakeWalker(const MountView* island, uint64_t extra_resolve) const {
+  PathWalker walker(session_, task_, island, refusal_);
+  if ((extra_resolve & kResolveNoMagiclinks) != 0) walker.RefuseMagicLinks();
+  return walker;
 }
 
 SysStatus PathResolver::CheckSameDevice(const MountView& mount, int fd) const {
@@ -245,11 +247,19 @@ SysResult<PinnedObject> PathResolver::Object(const CallerPath& path, bool follow
     int anchor = start->base.valid() ? start->base.get() : root.fd();
     SysResult<OwnedFd> opened =
         root.OpenBeneath(anchor, OrDot(start->rest), flags, 0, extra_resolve);
+    if (opened.ok() && !start->walkable) {
+      // Its own path may not be told either, so the decision rests on where it was reached from.
+      SysResult<std::string> near = NearestPath(anchor);
+      std::string below;
+      if (!near.ok() || session_.MountOfRealPath(*near, &below) != start->mount) {
+        return Refuse(EACCES, start->mount, "a directory was moved out of it");
+      }
+    }
     if (opened.ok()) return Pin(start->mount, std::move(*opened));
     if (!MayWalk(extra_resolve) || !WorthWalking(opened.error())) return Errno(opened.error());
   }
   if (!start->walkable) return Errno(ENAMETOOLONG);
-  return MakeWalker(nullptr).Object(start->mount, start->walk, follow);
+  return MakeWalker(nullptr, extra_resolve).Object(start->mount, start->walk, follow);
 }
 
 SysResult<PinnedParent> PathResolver::Parent(const CallerPath& path, uint64_t extra_resolve) const {
@@ -270,7 +280,7 @@ SysResult<PinnedParent> PathResolver::Parent(const CallerPath& path, uint64_t ex
   if (!opened.ok()) {
     if (!MayWalk(extra_resolve) || !WorthWalking(opened.error())) return Errno(opened.error());
     if (!start->walkable) return Errno(ENAMETOOLONG);
-    return MakeWalker(nullptr).Parent(start->mount, start->walk);
+    return MakeWalker(nullptr, extra_resolve).Parent(start->mount, start->walk);
   }
   PinnedParent parent;
   parent.mount = start->mount;

@@ -107,7 +107,7 @@ class PathResolver {
   SysResult<Start> LocateRelative(const CallerPath& path, LocateOptions options) const;
   Start LocateAbsolute(const std::string& path) const;
 
-  PathWalker MakeWalker(const MountView* island) const;
+  PathWalker MakeWalker(const MountView* island, uint64_t extra_resolve = 0) const;
   SysStatus CheckSameDevice(const MountView& mount, int fd) const;
   Errno Refuse(int error, const MountView* mount, const char* why) const;
 

@@ -174,7 +174,8 @@ SysStatus PathWalker::GoUp() {
   if (island_ != nullptr) return Refuse(EACCES, island_, "a link leads out of it by ..");
   // The caller's own "..", past real directories only: the same as if it had named the place
   // itself.
-  std::string guest = mount_->guest();
+  const Mount& rules = mount_->rules->mount;
+  std::string guest = mount_->rules->is_shared_memory ? rules.alias : rules.guest;
   SysStatus restarted = RestartAtSlash();
   if (restarted.ok()) QueueFront(guest.substr(0, guest.rfind('/')));
   return restarted;
@@ -199,6 +200,7 @@ SysStatus PathWalker::FollowLink(int link) {
 // lead through one.
 SysStatus PathWalker::FollowMagicLink(const std::string& name, bool last) {
   if (island_ != nullptr) return Refuse(EACCES, island_, "a link leads to a magic link");
+  if (!magic_links_) return Errno(ELOOP);
   SysResult<OwnedFd> target = OpenAt(Top(), name.c_str(), O_PATH);
   if (!target.ok()) return Errno(target.error());
   SysResult<std::string> path = PathOfDescriptor(target->get());

@@ -26,6 +26,9 @@ class PathWalker {
   SysResult<PinnedObject> Object(const MountView* start, const std::string& path, bool follow);
   SysResult<PinnedParent> Parent(const MountView* start, const std::string& path);
 
+  // RESOLVE_NO_MAGICLINKS: ELOOP at the first.
+  void RefuseMagicLinks() { magic_links_ = false; }
+
  private:
   struct Frame {
     OwnedFd fd;
@@ -62,6 +65,7 @@ class PathWalker {
   bool through_descriptor_ = false;
   int descriptor_ = -1;
   int links_ = 0;
+  bool magic_links_ = true;
 };
 
 // The components of a path, without empty ones and ".".

@@ -241,6 +241,54 @@ TEST_F(MountPointInside, IsNotCrossedByTheCwdLink) {
   ExpectCrossesBareOnly("chdir other , write wronly /proc/self/cwd/target");
 }
 
+// bind(2) is native: Landlock's right to make sockets in a mount holds for what is mounted there,
+// too.
+TEST_F(MountPointInside, GetsNoSocket) {
+  const std::string steps = "bind other/socket";
+  EXPECT_EQ(scene_.RunBare(steps).LastError(), "OK") << "the bare control";
+  ASSERT_EQ(unlink((Point() + "/socket").c_str()), 0);
+  EXPECT_EQ(scene_.RunInSession(steps, scene_.Flags()).LastError(), "EACCES");
+  EXPECT_FALSE(harness::Exists(Point() + "/socket"));
+}
+
+// Memory of somebody else's, handed over for reading: opened anew with O_RDONLY|O_TRUNC it was
+// emptied, since only the access mode was compared.
+TEST(ReadOnlyMemory, IsNotEmptiedByOpeningItAnew) {
+  AttackScene scene;
+  const std::string owner =
+      "import os,subprocess,sys\nmemory=os.memfd_create('owner'); os.write(memory,b'content')\n"
+      "given=os.open('/proc/self/fd/%d'%memory,os.O_RDONLY)\n"
+      "subprocess.run(sys.argv[1:],stdin=given)\nprint(os.fstat(memory).st_size)";
+  const std::string attack =
+      "import os\nfor flags in (os.O_RDONLY|os.O_TRUNC,os.O_RDWR,os.O_WRONLY,3):\n"
+      " try: os.open('/proc/self/fd/0',flags)\n except PermissionError: pass\n"
+      "os.open('/proc/self/fd/0',os.O_RDONLY)";
+  const std::vector<std::string> attacker = {"/usr/bin/python3", "-c", attack};
+  const auto size_after = [&](const std::vector<std::string>& argv) {
+    harness::Command command = {.argv = {"/usr/bin/python3", "-c", owner}};
+    command.argv.insert(command.argv.end(), argv.begin(), argv.end());
+    const harness::Outcome outcome = harness::Run(command);
+    EXPECT_EQ(outcome.err, "");
+    return outcome.out;
+  };
+  EXPECT_EQ(size_after(attacker), "0\n") << "the bare control";
+  EXPECT_EQ(size_after(harness::SessionArgv(scene.Flags(), attacker)), "7\n");
+}
+
+// The caller's own guard: the walk that replaces the kernel's followed what the flag forbids.
+TEST(NoMagicLinks, HoldsWhereThePathLeavesTheMountByDotDot) {
+  AttackScene scene;
+  const std::string up = "../../../../../../../../proc/self/";
+  for (const std::string flags : {"rdonly", "wronly+creat"}) {
+    for (const std::string& path : {up + "fd/1", up + "cwd/target", up + "root/proc/self/fd/1"}) {
+      const std::string steps = "open-no-magic 0 " + flags + " " + path;
+      EXPECT_EQ(scene.RunBare("open 0 " + flags + " " + path).LastError(), "OK") << path;
+      EXPECT_EQ(scene.RunBare(steps).LastError(), "ELOOP") << path;
+      EXPECT_EQ(scene.RunInSession(steps, scene.Flags()).LastError(), "ELOOP") << path;
+    }
+  }
+}
+
 // The broker truncates and logs with its own limits, not with those that the session was started
 // under.
 TEST(FileSizeLimit, IsTheSessionsNotTheBrokers) {

@@ -99,6 +99,46 @@ TEST_F(SharedMemoryTest, NextSessionRemovesWhatAKilledOneLeft) {
   std::filesystem::remove_all(in_use);
 }
 
+// Without rights on it, neither the broker nor the next session could have emptied it.
+TEST_F(SharedMemoryTest, SessionCannotChangeTheDirectoryItself) {
+  const CliResult result = Shell(
+      "chmod 0 /dev/shm; touch /dev/shm; chown $(id -u) /dev/shm; exec 3</dev/shm; "
+      "chmod 0 /proc/self/fd/3; chmod 0 $(readlink /proc/self/fd/3); "
+      "echo x >/dev/shm/x && echo usable");
+  EXPECT_EQ(result.out, "usable\n") << result.err;
+  size_t refused = 0;
+  for (size_t at = 0; (at = result.err.find("Operation not permitted", at)) != std::string::npos;
+       ++at) {
+    ++refused;
+  }
+  EXPECT_EQ(refused, 5U) << result.err;
+}
+
+// Its ".." was itself, by the name that the host has for it.
+TEST_F(SharedMemoryTest, DotDotLeadsToDev) {
+  EXPECT_EQ(Shell("echo x >/dev/shm/../null && echo ok; echo x >/dev/shm/../new || echo no").out,
+            "ok\nno\n");
+}
+
+// Everybody may make names in the host's /dev/shm.
+TEST_F(SharedMemoryTest, CleaningFollowsNoPlantedLinkAndTakesNobodyElsesDirectory) {
+  const pid_t gone = EndedProcess();
+  std::ofstream(mount_ + "/content") << "kept";
+  const std::string prefix =
+      std::string(kShm) + "/sessionctl-" + std::to_string(getuid()) + "-" + std::to_string(gone);
+  ASSERT_EQ(symlink(mount_.c_str(), (prefix + "-link").c_str()), 0);
+  const std::string directory = MakeLeftover(gone);
+  const bool root = geteuid() == 0;
+  if (root) {
+    ASSERT_EQ(chown(directory.c_str(), 65534, 65534), 0);
+  }
+  EXPECT_EQ(Shell("true").exit_code, 0);
+  EXPECT_EQ(ReadWholeFile(mount_ + "/content"), "kept");
+  EXPECT_EQ(std::filesystem::exists(directory), root) << "without another owner it is cleaned";
+  unlink((prefix + "-link").c_str());
+  std::filesystem::remove_all(directory);
+}
+
 TEST_F(SharedMemoryTest, PolicyMayRefuseIt) {
   std::ofstream(scratch_ + "/policy.toml") << "version = 1\nextends = [\"minimal\"]\n"
                                               "[filesystem]\nexec = [\"/usr\", \"/bin\"]\n";

@@ -9,6 +9,7 @@
 // for its own.
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/openat2.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -74,6 +75,14 @@ int OpenFlags(const std::string& words) {
 }
 
 int Keep(const std::string& slot, int fd) { return slots[atoi(slot.c_str()) % 16] = fd; }
+
+int OpenNoMagic(int flags, const std::string& path) {
+  open_how how = {};
+  how.flags = static_cast<unsigned>(flags);
+  how.mode = (flags & O_CREAT) != 0 ? 0644 : 0;
+  how.resolve = RESOLVE_NO_MAGICLINKS;
+  return static_cast<int>(syscall(SYS_openat2, AT_FDCWD, C(path), &how, sizeof(how)));
+}
 
 int ReadAll(int fd) {
   char buffer[4096];
@@ -150,6 +159,8 @@ const std::map<std::string, Step>& Steps() {
   static const std::map<std::string, Step> kSteps = {
       {"open",
        {4, [](const Words& w) { return Keep(w[1], open(C(w[3]), OpenFlags(w[2]), 0644)); }}},
+      {"open-no-magic",
+       {4, [](const Words& w) { return Keep(w[1], OpenNoMagic(OpenFlags(w[2]), w[3])); }}},
       {"openat",
        {5,
         [](const Words& w) {

@@ -127,12 +127,15 @@ class OpenCall {
     const int have = flags & O_ACCMODE;
     const int wanted = static_cast<int>(how_.flags & O_ACCMODE);
     if (have != O_RDWR && have != wanted) return Reply::Error(error);
+    // Emptying is writing, whatever the new descriptor is for.
+    if (Has(O_TRUNC) && have == O_RDONLY) return Reply::Error(error);
     if (context_.session().IsUnnamedMemory(*info)) return ReopenMemory(*same);
     return Deliver(std::move(*same));
   }
 
   // The session's own memory may be opened anew: with an offset and flags of its own.
   Reply ReopenMemory(const OwnedFd& same) {
+    if (Has(O_TRUNC) && context_.DescriptorTableIsFull()) return Reply::Error(EMFILE);
     if (!context_.StillWaiting()) return Reply::CallerGone();
     SysResult<OwnedFd> anew =
         OpenAt(AT_FDCWD, FdPath(same.get()).c_str(), static_cast<int>(ReopenFlags()));
@@ -225,7 +228,9 @@ class OpenCall {
       if (links == 1 && context_.resolver().Object(path_, true).error() == ELOOP) {
         return Reply::Error(ELOOP);
       }
-      if (parent->mount == nullptr && OnProcfs(parent->fd.get())) return OpenMagicLink(*parent);
+      if (parent->mount == nullptr && OnProcfs(parent->fd.get())) {
+        return how_.resolve != 0 ? Reply::Error(ELOOP) : OpenMagicLink(*parent);
+      }
       if (!context_.session().MayFollowLink(parent->fd.get(), object->info)) {
         return Reply::Error(EACCES);
       }
