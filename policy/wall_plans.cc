@@ -15,12 +15,20 @@ namespace {
 constexpr uint64_t kRead = landlock::kFsReadFile | landlock::kFsReadDir;
 // The kernel opens what it executes for reading too (fs/exec.c, do_open_execat).
 constexpr uint64_t kExecuteNatively = landlock::kFsReadFile | landlock::kFsExecute;
+constexpr uint64_t kDevice = landlock::kFsReadFile | landlock::kFsWriteFile | landlock::kFsIoctlDev;
 // No device is made in a mount, and the broker opens none there.
 constexpr uint64_t kNeverInMounts =
     landlock::kFsMakeChar | landlock::kFsMakeBlock | landlock::kFsIoctlDev;
 
 // O_TMPFILE without its O_DIRECTORY bit (asm-generic/fcntl.h, __O_TMPFILE).
 constexpr uint64_t kTmpfileBit = 020000000;
+
+// May the session make pseudo-terminals (pts(4))? Their other ends then have to be opened too.
+bool GrantsTerminals(const CompiledPolicy& compiled) {
+  return std::any_of(compiled.system.begin(), compiled.system.end(), [](const SystemGrant& grant) {
+    return grant.device && (grant.path == "/dev/ptmx" || grant.path == "/dev/pts/ptmx");
+  });
+}
 
 uint64_t BrokerMountAccess(const Mount& mount, int landlock_abi) {
   uint64_t access = mount.mode == MountMode::kReadWrite
@@ -41,9 +49,7 @@ const char* SystemReason(const SystemGrant& grant) {
 }
 
 uint64_t BrokerSystemAccess(const SystemGrant& grant) {
-  if (grant.device) {
-    return landlock::kFsReadFile | landlock::kFsWriteFile | landlock::kFsIoctlDev;
-  }
+  if (grant.device) return kDevice;
   return grant.exec ? kRead | landlock::kFsExecute : kRead;
 }
 
@@ -115,6 +121,9 @@ LandlockPlan PlanBrokerDomain(const CompiledPolicy& compiled, int landlock_abi) 
   }
   for (const SystemGrant& grant : compiled.system) {
     AddGrant(grant.path, BrokerSystemAccess(grant), SystemReason(grant), &plan);
+  }
+  if (GrantsTerminals(compiled)) {
+    AddGrant("/dev/pts", kDevice, "broker: the terminals that the session makes", &plan);
   }
   AddGrant("/proc", kRead, "broker: its caller's umask and descriptors", &plan);
   return plan;

@@ -1,5 +1,6 @@
 #include "sandbox/remote_task.h"
 
+#include <sys/sysmacros.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -128,7 +129,7 @@ SysResult<RemoteTask::Status> RemoteTask::ReadStatus() const {
   return status;
 }
 
-SysResult<unsigned> RemoteTask::ControllingTerminal() const {
+SysResult<dev_t> RemoteTask::ControllingTerminal() const {
   char name[32];
   snprintf(name, sizeof(name), "%d/stat", tid_);
   SysResult<std::string> text = ReadSmallFile(proc_, name, 4096);
@@ -144,7 +145,9 @@ SysResult<unsigned> RemoteTask::ControllingTerminal() const {
              &terminal) != 5) {
     return Errno(EIO);
   }
-  return static_cast<unsigned>(terminal);
+  // proc_pid_stat(5): minor in bits 31 to 20 and 7 to 0, major in 15 to 8.
+  const unsigned number = static_cast<unsigned>(terminal);
+  return makedev(number >> 8 & 0xfff, (number & 0xff) | (number >> 12 & 0xfff00));
 }
 
 }  // namespace sessionctl

@@ -44,7 +44,7 @@ class RemoteTask {
 
   SysResult<Status> ReadStatus() const;
   // The device number of the controlling terminal, 0 for none.
-  SysResult<unsigned> ControllingTerminal() const;
+  SysResult<dev_t> ControllingTerminal() const;
 
  private:
   SysResult<OwnedFd> OpenProc(const char* name, int flags) const;

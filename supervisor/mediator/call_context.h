@@ -12,16 +12,18 @@
 #include "supervisor/mediator/blocking_open.h"
 #include "supervisor/mediator/path_resolver.h"
 #include "supervisor/mediator/session_view.h"
+#include "supervisor/mediator/terminals.h"
 
 namespace sessionctl {
 
 class CallContext {
  public:
   CallContext(const SessionView& session, const Notifier& notifier, BlockingOpens& blocking,
-              const Notification& call)
+              Terminals& terminals, const Notification& call)
       : session_(session),
         notifier_(notifier),
         blocking_(blocking),
+        terminals_(terminals),
         task_(session.proc(), call.tid),
         resolver_(session, task_, refusal_),
         id_(call.id) {}
@@ -32,6 +34,7 @@ class CallContext {
   const RemoteTask& task() const { return task_; }
   const PathResolver& resolver() const { return resolver_; }
   BlockingOpens& blocking() { return blocking_; }
+  Terminals& terminals() { return terminals_; }
   const Notifier& notifier() const { return notifier_; }
   uint64_t id() const { return id_; }
 
@@ -71,6 +74,7 @@ class CallContext {
   const SessionView& session_;
   const Notifier& notifier_;
   BlockingOpens& blocking_;
+  Terminals& terminals_;
   RemoteTask task_;
   Refusal refusal_;  // before resolver_, which writes it too
   PathResolver resolver_;

@@ -95,7 +95,7 @@ void Mediator::Work() {
 Reply Mediator::Answer(const Notification& call) {
   const SyscallRow* row = FindSyscallRow(call.nr);
   if (row == nullptr) return Reply::Error(ENOSYS);
-  CallContext context(session_, notifier_, blocking_, call);
+  CallContext context(session_, notifier_, blocking_, terminals_, call);
   SysResult<SyscallRequest> request = DecodeRequest(*row, call, context.task());
   // What was read may belong to another process that got the same thread id (trap 18).
   if (!context.StillWaiting()) return Reply::CallerGone();

@@ -17,6 +17,7 @@
 #include "supervisor/mediator/blocking_open.h"
 #include "supervisor/mediator/reply.h"
 #include "supervisor/mediator/session_view.h"
+#include "supervisor/mediator/terminals.h"
 
 namespace sessionctl {
 
@@ -47,6 +48,7 @@ class Mediator {
   Notifier notifier_;
   AuditSink* const audit_;
   BlockingOpens blocking_;
+  Terminals terminals_;
   std::atomic<int> workers_ = 0;
   std::atomic<int> idle_ = 0;
   std::atomic<uint64_t> calls_ = 0;

@@ -1,6 +1,7 @@
 #include "tests/integration/bare_and_inside.h"
 
 #include <gtest/gtest.h>
+#include <signal.h>
 
 #include <iostream>
 #include <optional>
@@ -21,6 +22,7 @@ harness::Outcome RunOnce(std::vector<std::string> argv, const std::string& scope
     harness::CopyProgram(harness::TestcasePath(argv[0]), directory / argv[0]);
     argv[0].insert(0, "./");
   }
+  signal(SIGPIPE, SIG_DFL);  // as a program expects it
   std::optional<harness::SessionFlags> session;
   if (!scope.empty()) session = {.mounts = {directory.path()}, .scope = scope};
   return RunEither(session,

@@ -1,12 +1,9 @@
 // `sessionctl run`: exit codes, words, streams, signals, terminal.
 #include <fcntl.h>
-#include <poll.h>
-#include <pty.h>
 #include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <array>
 #include <fstream>
 #include <string>
 
@@ -227,104 +224,6 @@ TEST_F(RunTest, KilledSessionctlTakesTheWholeTreeAlong) {
   kill(pid, SIGKILL);
   EXPECT_EQ(AwaitExit(pid), 128 + SIGKILL);
   EXPECT_TRUE(Eventually([&] { return !Alive(daemon); }));
-}
-
-// A shell with job control on a terminal of its own, driven as a person drives it.
-class Terminal {
- public:
-  explicit Terminal(const std::function<void()>& in_child) {
-    shell_ = forkpty(&fd_, nullptr, nullptr, nullptr);
-    if (shell_ == 0) {
-      in_child();
-      _exit(99);
-    }
-  }
-  ~Terminal() {
-    kill(shell_, SIGKILL);
-    close(fd_);
-    AwaitExit(shell_);
-  }
-  void Type(const std::string& text) {
-    EXPECT_EQ(write(fd_, text.data(), text.size()), static_cast<ssize_t>(text.size()));
-  }
-  // Reads until `text` has been seen after what was seen before.
-  bool See(const std::string& text) {
-    return Eventually([&] {
-      pollfd source = {.fd = fd_, .events = POLLIN, .revents = 0};
-      std::array<char, 4096> buffer;
-      while (poll(&source, 1, 0) > 0) {
-        const ssize_t count = read(fd_, buffer.data(), buffer.size());
-        if (count <= 0) break;
-        seen_.append(buffer.data(), static_cast<size_t>(count));
-      }
-      const size_t at = seen_.find(text);
-      if (at == std::string::npos) return false;
-      seen_.erase(0, at + text.size());
-      return true;
-    });
-  }
-  const std::string& seen() const { return seen_; }
-
- private:
-  pid_t shell_ = -1;
-  int fd_ = -1;
-  std::string seen_;
-};
-
-class TerminalTest : public RunTest {
- protected:
-  // bash, without its files; $S is sessionctl.
-  std::function<void()> Bash() {
-    return [this] {
-      BecomeUser();
-      const char* chosen = getenv("SESSIONCTL");
-      setenv("S", chosen != nullptr ? chosen : SESSIONCTL_BUILT, 1);
-      setenv("PS1", "$ ", 1);
-      execlp("bash", "bash", "--norc", "--noprofile", "--noediting", "-i", nullptr);
-    };
-  }
-};
-
-TEST_F(TerminalTest, CommandSeesTheTerminal) {
-  Terminal terminal(Bash());
-  terminal.Type("$S run -- sh -c 'test -t 0 && test -t 1 && echo is-\"\"a-tty'\n");
-  EXPECT_TRUE(terminal.See("is-a-tty")) << terminal.seen();
-}
-
-TEST_F(TerminalTest, InterruptKeyReachesTheCommandOnce) {
-  Terminal terminal(Bash());
-  terminal.Type(
-      "$S run -- sh -c 'trap \"n=x\\$n\" INT; echo go-\"\"on; until test \"$n\"; do sleep 0.1; "
-      "done; sleep 0.5; echo got=$n; exit 4'; echo code=$?\n");
-  ASSERT_TRUE(terminal.See("go-on")) << terminal.seen();
-  terminal.Type("\x03");
-  ASSERT_TRUE(terminal.See("got=x\r\n")) << terminal.seen();
-  EXPECT_TRUE(terminal.See("code=4")) << terminal.seen();
-}
-
-TEST_F(TerminalTest, InterruptKeyEndsACommandThatDoesNotCatchIt) {
-  Terminal terminal(Bash());
-  terminal.Type("$S run -- sh -c 'echo go-\"\"on; exec sleep 1000'\n");
-  ASSERT_TRUE(terminal.See("go-on")) << terminal.seen();
-  terminal.Type("\x03");
-  terminal.Type("echo code=$?\n");
-  EXPECT_TRUE(terminal.See("code=130")) << terminal.seen();
-}
-
-TEST_F(TerminalTest, SuspendKeyStopsTheJobAndForegroundResumesIt) {
-  Terminal terminal(Bash());
-  terminal.Type("$S run -- sh -c 'echo go-\"\"on; read line; echo line=$line; exit 6'\n");
-  ASSERT_TRUE(terminal.See("go-on")) << terminal.seen();
-  terminal.Type("\x1a");
-  ASSERT_TRUE(terminal.See("Stopped")) << terminal.seen();
-  terminal.Type("jobs; echo shell-\"\"is-back\n");
-  ASSERT_TRUE(terminal.See("shell-is-back")) << terminal.seen();
-  terminal.Type("fg\n");
-  ASSERT_TRUE(terminal.See("run -- sh")) << terminal.seen();
-  terminal.Type("typed\n");
-  ASSERT_TRUE(terminal.See("line=typed")) << terminal.seen();
-  terminal.Type("echo code=$?\n");
-  EXPECT_TRUE(terminal.See("code=6")) << terminal.seen();
 }
 
 }  // namespace

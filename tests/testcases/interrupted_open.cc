@@ -194,7 +194,7 @@ void StopOfAProcessWithAThreadInOpen() {
     });
     AwaitSleep(child);
     int status = 0;
-    kill(child, SIGTSTP);
+    kill(child, SIGSTOP);
     CHECK(waitpid(child, &status, WUNTRACED) == child && WIFSTOPPED(status));
     kill(child, SIGCONT);
     CHECK(waitpid(child, &status, WCONTINUED) == child && WIFCONTINUED(status));

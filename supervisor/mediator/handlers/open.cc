@@ -89,6 +89,10 @@ class OpenCall {
     if (Has(O_DIRECTORY) && !S_ISDIR(mode)) return Reply::Error(ENOTDIR);
     if (S_ISLNK(mode)) return Reply::Error(ELOOP);
     if (S_ISDIR(mode) && (Writes() || Has(O_CREAT))) return Reply::Error(EISDIR);
+    if (object.mount == nullptr && Terminals::IsTerminal(object.info)) {
+      SysResult<OwnedFd> own = context_.terminals().Find(object.info.st_rdev);
+      if (own.ok()) return OpenOwnTerminal(*own);
+    }
     if (int error = Decide(object); error != 0) {
       return object.through_descriptor ? Share(object, error) : Reply::Error(error);
     }
@@ -145,13 +149,23 @@ class OpenCall {
 
   // /dev/tty is the caller's controlling terminal, not the broker's (trap 28).
   Reply OpenTerminal() {
-    SysResult<unsigned> theirs = context_.task().ControllingTerminal();
+    SysResult<dev_t> theirs = context_.task().ControllingTerminal();
     if (!theirs.ok() || *theirs == 0) return Reply::Error(ENXIO);
-    SysResult<unsigned> ours =
-        RemoteTask(context_.session().proc(), getpid()).ControllingTerminal();
+    SysResult<OwnedFd> own = context_.terminals().Find(*theirs);
+    if (own.ok()) return OpenOwnTerminal(*own);
+    SysResult<dev_t> ours = RemoteTask(context_.session().proc(), getpid()).ControllingTerminal();
     if (!ours.ok() || *ours != *theirs) return Reply::Error(EACCES);
     if (!context_.StillWaiting()) return Reply::CallerGone();
     SysResult<OwnedFd> opened = OpenAt(AT_FDCWD, "/dev/tty", static_cast<int>(ReopenFlags()));
+    if (!opened.ok()) return Reply::Error(opened.error());
+    return Deliver(std::move(*opened));
+  }
+
+  // One that the session made itself (pts(4)).
+  Reply OpenOwnTerminal(const OwnedFd& terminal) {
+    if (!context_.StillWaiting()) return Reply::CallerGone();
+    SysResult<OwnedFd> opened =
+        OpenAt(AT_FDCWD, FdPath(terminal.get()).c_str(), static_cast<int>(ReopenFlags()));
     if (!opened.ok()) return Reply::Error(opened.error());
     return Deliver(std::move(*opened));
   }
@@ -168,6 +182,9 @@ class OpenCall {
     SysResult<OwnedFd> opened =
         may_block ? context_.blocking().Open(context_.task(), context_.id(), path.c_str(), flags)
                   : OpenAt(AT_FDCWD, path.c_str(), flags);
+    if (opened.ok() && Terminals::IsMultiplexer(object.info)) {
+      context_.terminals().Remember(opened->get());
+    }
     if (opened.ok()) return Deliver(std::move(*opened));
     return opened.error() == ESRCH ? Reply::CallerGone() : Reply::Error(opened.error());
   }
