@@ -133,14 +133,19 @@ TEST_F(TerminalTest, ShellInsideControlsItsOwnJobs) {
   Terminal terminal(Bash());
   terminal.Type("$S run -- env PS1='in$ ' bash --norc --noprofile --noediting -i\n");
   ASSERT_TRUE(terminal.See("in$ ")) << terminal.seen();
-  terminal.Type("tty; sh -c 'echo go-\"\"on; exec sleep 1000'\n");
+  terminal.Type(
+      "tty; sh -c 'trap \"echo back-\"\"again\" CONT; echo go-\"\"on; while :; do sleep 0.05; "
+      "done'\n");
   ASSERT_TRUE(terminal.See("/dev/pts/")) << terminal.seen();
   ASSERT_TRUE(terminal.See("go-on")) << terminal.seen();
   terminal.Type("\x1a");
   ASSERT_TRUE(terminal.See("Stopped")) << terminal.seen();
+  ASSERT_TRUE(terminal.See("in$ ")) << terminal.seen();
   terminal.Type("fg\n");
-  ASSERT_TRUE(terminal.See("sleep 1000")) << terminal.seen();
+  // The shell gives it the terminal, then has it go on.
+  ASSERT_TRUE(terminal.See("back-again\r\n")) << terminal.seen();
   terminal.Type("\x03");
+  ASSERT_TRUE(terminal.See("in$ ")) << terminal.seen();
   terminal.Type("echo inner=$?; exit 12\n");
   ASSERT_TRUE(terminal.See("inner=130")) << terminal.seen();
   terminal.Type("echo code=$?\n");

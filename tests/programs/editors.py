@@ -2,8 +2,7 @@
 
     python3 editors.py --sessionctl PATH [--user root|ordinary]
 
-tmux runs outside of the session, as a person's terminal does: a session has no pseudo-terminals of its own to give
-away.
+tmux runs outside of the session, as a person's terminal does: what is compared is the editor.
 Nothing is timed: a key is typed when the screen shows what it is an answer to.
 """
 
