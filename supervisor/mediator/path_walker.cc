@@ -220,7 +220,9 @@ SysStatus PathWalker::FollowMagicLink(const std::string& name, bool last) {
     frames_.push_back(Frame{std::move(*target), ""});
     return Done{};
   }
-  if (path->empty() || path->front() != '/') return Errno(ENOTDIR);
+  SysResult<struct stat> info = Fstat(target->get());
+  if (!info.ok()) return Errno(info.error());
+  if (!S_ISDIR(info->st_mode) || path->empty() || path->front() != '/') return Errno(ENOTDIR);
   QueueFront(mount != nullptr ? rest : *path);
   return mount != nullptr ? EnterMount(*mount) : RestartAtSlash();
 }

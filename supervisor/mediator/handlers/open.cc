@@ -224,6 +224,10 @@ class OpenCall {
     for (int race = 0; race < kMaxCreationRaces; ++race) {
       if (!parent.ok()) return Reply::Error(parent.error());
       if (parent->leaf == "." || parent->leaf == "..") {
+        // The flags of openat2 hold for this step as well.
+        const int refused =
+            how_.resolve == 0 ? 0 : context_.resolver().Object(path_, true, how_.resolve).error();
+        if (refused != 0) return Reply::Error(refused);
         return Reply::Error(Has(O_EXCL) ? EEXIST : EISDIR);
       }
       if (parent->trailing_slash) return Reply::Error(EISDIR);
@@ -241,8 +245,12 @@ class OpenCall {
         return Reply::Error(ELOOP);  // as on a nosymfollow mount
       }
       if ((how_.resolve & ~kResolveNoMagiclinks) != 0) return Reply::Error(EXDEV);
-      // The links on the way count, too: the kernel knows how many there are.
-      if (links == 1 && context_.resolver().Object(path_, true).error() == ELOOP) {
+      SysResult<std::string> target = ReadLinkAt(object->fd.get(), "");
+      if (!target.ok()) return Reply::Error(target.error());
+      // The links on the way count, too: the kernel knows how many there are. It goes no further
+      // than to a name that cannot be made.
+      if (links == 1 && !EndsWithSlash(*target) &&
+          context_.resolver().Object(path_, true).error() == ELOOP) {
         return Reply::Error(ELOOP);
       }
       if (parent->mount == nullptr && OnProcfs(parent->fd.get())) {
@@ -251,8 +259,6 @@ class OpenCall {
       if (!context_.session().MayFollowLink(parent->fd.get(), object->info)) {
         return Reply::Error(EACCES);
       }
-      SysResult<std::string> target = ReadLinkAt(object->fd.get(), "");
-      if (!target.ok()) return Reply::Error(target.error());
       parent = context_.resolver().ParentOfLink(*parent, *target);
     }
     return Reply::Error(EAGAIN);
