@@ -105,39 +105,6 @@ SysResult<PinnedObject> QuickOutside(const SessionView& session, const std::stri
   return Errno(EXDEV);
 }
 
-}  // namespace
-
-bool PinnedParent::Exists() const {
-  struct stat info;
-  return is_mount_root || fstatat(fd.get(), leaf.c_str(), &info, AT_SYMLINK_NOFOLLOW) == 0;
-}
-
-PathWalker PathResolver::MakeWalker(const MountView* island, uint64_t extra_resolve) const {
-  PathWalker walker(session_, task_, island, refusal_);
-  if ((extra_resolve & kResolveNoMagiclinks) != 0) walker.RefuseMagicLinks();
-  return walker;
-}
-
-SysStatus PathResolver::CheckSameDevice(const MountView& mount, int fd) const {
-  SysResult<bool> same = mount.root.OnSameDevice(fd);
-  if (!same.ok()) return Errno(same.error());
-  if (!*same) return Refuse(EXDEV, &mount, "behind a mount point inside it (cross_device)");
-  return Done{};
-}
-
-Errno PathResolver::Refuse(int error, const MountView* mount, const char* why) const {
-  return refusal_.Note(error, "mount " + mount->guest() + ": " + why);
-}
-
-PathResolver::Start PathResolver::LocateAbsolute(const std::string& path) const {
-  Start start;
-  std::string normal = NormalizeUntilDotDot(path);
-  start.mount = session_.MountOfGuestPath(normal, &start.rest);
-  if (start.mount == nullptr) start.rest = path;
-  start.walk = start.rest;
-  return start;
-}
-
 // The path of the nearest directory at or above this one that has one: beyond PATH_MAX the kernel
 // tells none (d_path), though a tree may be deeper.
 SysResult<std::string> NearestPath(int directory) {
@@ -166,6 +133,34 @@ bool TakeDotDot(bool may_be_last, std::string* path) {
   if (rest == std::string::npos && !may_be_last) return false;
   *path = rest == std::string::npos ? "." : path->substr(rest);
   return true;
+}
+
+}  // namespace
+
+PathWalker PathResolver::MakeWalker(const MountView* island, uint64_t extra_resolve) const {
+  PathWalker walker(session_, task_, island, refusal_);
+  if ((extra_resolve & kResolveNoMagiclinks) != 0) walker.RefuseMagicLinks();
+  return walker;
+}
+
+SysStatus PathResolver::CheckSameDevice(const MountView& mount, int fd) const {
+  SysResult<bool> same = mount.root.OnSameDevice(fd);
+  if (!same.ok()) return Errno(same.error());
+  if (!*same) return Refuse(EXDEV, &mount, "behind a mount point inside it (cross_device)");
+  return Done{};
+}
+
+Errno PathResolver::Refuse(int error, const MountView* mount, const char* why) const {
+  return refusal_.Note(error, "mount " + mount->guest() + ": " + why);
+}
+
+PathResolver::Start PathResolver::LocateAbsolute(const std::string& path) const {
+  Start start;
+  std::string normal = NormalizeUntilDotDot(path);
+  start.mount = session_.MountOfGuestPath(normal, &start.rest);
+  if (start.mount == nullptr) start.rest = path;
+  start.walk = start.rest;
+  return start;
 }
 
 // A leading ".." is a step that the kernel makes from the open directory: no name above it is

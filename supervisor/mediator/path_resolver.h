@@ -45,8 +45,6 @@ struct PinnedParent {
 
   // The leaf as the kernel has to see it, so that its own answers for "f/" hold (trap 34).
   std::string KernelLeaf() const { return trailing_slash ? leaf + "/" : leaf; }
-  // Does something stand under the name? Then the kernel says EEXIST before it says EACCES.
-  bool Exists() const;
 };
 
 struct CallerPath {

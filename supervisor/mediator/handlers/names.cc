@@ -9,13 +9,16 @@
 
 namespace sessionctl {
 
-int ErrorOfNewName(const PinnedParent& parent, bool directory) {
+int ErrorOfOldName(const PinnedParent& parent) {
   struct stat info;
-  if (parent.is_mount_root ||
-      fstatat(parent.fd.get(), parent.leaf.c_str(), &info, AT_SYMLINK_NOFOLLOW) == 0) {
-    return EEXIST;
-  }
-  if (errno != ENOENT) return errno;
+  int looked = fstatat(parent.fd.get(), parent.leaf.c_str(), &info, AT_SYMLINK_NOFOLLOW);
+  return looked == 0 ? 0 : errno;
+}
+
+int ErrorOfNewName(const PinnedParent& parent, bool directory) {
+  int error = parent.is_mount_root ? 0 : ErrorOfOldName(parent);
+  if (error == 0) return EEXIST;
+  if (error != ENOENT) return error;
   return (parent.trailing_slash && !directory) || OnProcfs(parent.fd.get()) ? ENOENT : 0;
 }
 

@@ -12,6 +12,10 @@ namespace sessionctl {
 // wrong with the name itself; 0: none of these.
 int ErrorOfNewName(const PinnedParent& parent, bool directory);
 
+// For a name that is to be moved or removed: what is wrong with looking it up (ENOENT …); 0 where
+// something stands.
+int ErrorOfOldName(const PinnedParent& parent);
+
 }  // namespace sessionctl
 
 #endif  // SUPERVISOR_MEDIATOR_HANDLERS_NAMES_H_

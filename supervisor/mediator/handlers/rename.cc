@@ -9,6 +9,7 @@
 #include <string>
 
 #include "supervisor/mediator/handlers/handlers.h"
+#include "supervisor/mediator/handlers/names.h"
 
 namespace sessionctl {
 namespace {
@@ -50,10 +51,8 @@ Reply HandleRename(CallContext& context, const SyscallRequest& request) {
   bool exchange = (request.rename_flags & RENAME_EXCHANGE) != 0;
   if (int error = Decide(context, *from, *to, exchange); error != 0) {
     // The kernel looks for what is to be renamed before it asks for any right.
-    struct stat info;
-    bool missing = !IsDots(from->leaf) &&
-                   fstatat(from->fd.get(), from->leaf.c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0;
-    return Reply::Error(missing ? errno : error);
+    int missing = ErrorOfOldName(*from);
+    return Reply::Error(missing != 0 ? missing : error);
   }
   if (!context.StillWaiting()) return Reply::CallerGone();
   long result = syscall(SYS_renameat2, from->fd.get(), from->KernelLeaf().c_str(), to->fd.get(),

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "supervisor/mediator/handlers/handlers.h"
+#include "supervisor/mediator/handlers/names.h"
 
 namespace sessionctl {
 
@@ -12,9 +13,8 @@ Reply HandleUnlink(CallContext& context, const SyscallRequest& request) {
   if (!parent.ok()) return Reply::Error(parent.error());
   if (int error = context.CheckName(Operation::kRemove, *parent); error != 0) {
     // What is not there is not refused either.
-    struct stat info;
-    bool missing = fstatat(parent->fd.get(), parent->leaf.c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0;
-    return Reply::Error(missing ? errno : error);
+    int missing = ErrorOfOldName(*parent);
+    return Reply::Error(missing != 0 ? missing : error);
   }
   if (!context.StillWaiting()) return Reply::CallerGone();
   int result = unlinkat(parent->fd.get(), parent->KernelLeaf().c_str(), request.at_flags);
