@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "sandbox/base/syscalls.h"
+#include "supervisor/mediator/path_parts.h"
 #include "supervisor/mediator/path_walker.h"
 
 namespace sessionctl {
@@ -14,61 +15,20 @@ namespace {
 // The caller's own RESOLVE_ flags that tie a resolution to its dirfd.
 constexpr uint64_t kAnchoredFlags = kResolveBeneath | kResolveInRoot;
 
-// Collapses "//" and "/./" up to the first "..", behind which a name may stand for a link and
-// nothing is touched. Keeps a trailing slash. For absolute paths.
-std::string NormalizeUntilDotDot(const std::string& path) {
-  std::string normal;
-  size_t at = 0;
-  while (at < path.size()) {
-    size_t begin = path.find_first_not_of('/', at);
-    if (begin == std::string::npos) break;
-    size_t end = path.find('/', begin);
-    if (end == std::string::npos) end = path.size();
-    size_t size = end - begin;
-    if (size == 2 && path.compare(begin, 2, "..") == 0) return normal + "/" + path.substr(begin);
-    // A "." at the end is kept: it has answers of its own (trap 34).
-    const bool last = path.find_first_not_of('/', end) == std::string::npos;
-    if (last || size != 1 || path[begin] != '.') normal.append("/").append(path, begin, size);
-    at = end;
-  }
-  if (normal.empty()) return "/";
-  if (normal.ends_with("/.")) return path.back() == '/' ? normal + "/" : normal;
-  return EndsWithSlash(path) ? normal + "/" : normal;
-}
-
-bool HasDotDot(const std::string& path) {
-  if (path.find("..") == std::string::npos) return false;
-  for (const std::string& component : PathComponents(path)) {
-    if (component == "..") return true;
-  }
-  return false;
-}
-
 // A walk can refuse magic links, too; the other flags only the kernel can keep.
 bool MayWalk(uint64_t extra_resolve) { return (extra_resolve & ~kResolveNoMagiclinks) == 0; }
 
 // openat2(RESOLVE_BENEATH) refuses with these what a walk may still find legal.
 bool WorthWalking(int error) { return error == EXDEV || error == ELOOP; }
 
-struct SplitPath {
-  std::string directory;  // "" for the anchor itself
-  std::string leaf;       // "" when the path has none
-  bool trailing_slash;
-};
-
-SplitPath SplitLast(const std::string& path) {
-  size_t end = path.find_last_not_of('/');
-  if (end == std::string::npos) return {"", "", !path.empty()};
-  size_t slash = path.rfind('/', end);
-  bool trailing = end + 1 < path.size();
-  if (slash == std::string::npos) return {"", path.substr(0, end + 1), trailing};
-  return {path.substr(0, slash), path.substr(slash + 1, end - slash), trailing};
-}
-
-// The directory itself, but only if the caller may search it: the kernel asks for that before it
-// comes to the last component, whatever is done with it.
-std::string Searched(const std::string& directory) {
-  return directory.empty() ? "." : directory + "/.";
+PinnedParent MakeParent(const MountView* mount, OwnedFd directory, const SplitPath& split) {
+  PinnedParent parent;
+  parent.mount = mount;
+  parent.fd = std::move(directory);
+  parent.trailing_slash = split.trailing_slash;
+  parent.is_mount_root = split.leaf.empty();
+  parent.leaf = split.leaf.empty() ? "." : split.leaf;
+  return parent;
 }
 
 const char* OrDot(const std::string& path) { return path.empty() ? "." : path.c_str(); }
@@ -83,24 +43,36 @@ SysResult<PinnedObject> Pin(const MountView* mount, OwnedFd fd) {
   return object;
 }
 
-// Outside the mounts, where everything is system grants: one resolution by the kernel, if what it
-// finds is plainly a granted object and neither a mount nor /proc had a part in it.
+// One resolution by the kernel, from outside the mounts. `real`: the path of what it found; ENOSYS
+// where a mount or /proc has a part in it, which only a walk may decide on.
+SysResult<OwnedFd> OpenOutside(const SessionView& session, int base, const std::string& path,
+                               const OpenHow& how, std::string* real) {
+  SysResult<OwnedFd> opened = OpenAt2(base, path.c_str(), how);
+  if (!opened.ok()) return Errno(opened.error());
+  SysResult<std::string> found = PathOfDescriptor(opened->get());
+  if (!found.ok()) return Errno(found.error());
+  std::string rest;
+  std::string_view below;
+  if (PathIsWithin(*found, "/proc", &below) || session.MountOfRealPath(*found, &rest) != nullptr) {
+    return Errno(ENOSYS);
+  }
+  *real = std::move(*found);
+  return opened;
+}
+
+// Outside the mounts everything is system grants: that is enough if what the kernel finds is
+// plainly a granted object.
 SysResult<PinnedObject> QuickOutside(const SessionView& session, const std::string& path,
                                      bool follow) {
   OpenHow how;
   how.flags = O_PATH | O_CLOEXEC | (follow ? 0 : O_NOFOLLOW);
   how.resolve = kResolveNoMagiclinks;
-  SysResult<OwnedFd> opened = OpenAt2(AT_FDCWD, path.c_str(), how);
+  std::string real;
+  SysResult<OwnedFd> opened = OpenOutside(session, AT_FDCWD, path, how, &real);
   if (!opened.ok()) return Errno(opened.error());
-  SysResult<std::string> real = PathOfDescriptor(opened->get());
-  if (!real.ok()) return Errno(real.error());
-  std::string rest;
   std::string_view below;
-  if (PathIsWithin(*real, "/proc", &below) || session.MountOfRealPath(*real, &rest) != nullptr) {
-    return Errno(EXDEV);
-  }
   for (const SystemGrant& grant : session.policy().system) {
-    if (PathIsWithin(*real, grant.path, &below)) return Pin(nullptr, std::move(*opened));
+    if (PathIsWithin(real, grant.path, &below)) return Pin(nullptr, std::move(*opened));
   }
   return Errno(EXDEV);
 }
@@ -118,21 +90,6 @@ SysResult<std::string> NearestPath(int directory) {
     path = PathOfDescriptor(here.get());
   }
   return path;
-}
-
-// Takes a leading ".." away, if it is not all there is, or may be: then "." is left. The last
-// component is somebody's to answer for where it is to be made or removed (trap 34).
-bool TakeDotDot(bool may_be_last, std::string* path) {
-  size_t at = 0;
-  while (path->compare(at, 2, "./") == 0) {
-    at = path->find_first_not_of('/', at + 1);
-    if (at == std::string::npos) return false;
-  }
-  if (path->compare(at, 3, "../") != 0 && path->substr(at) != "..") return false;
-  size_t rest = path->find_first_not_of('/', at + 2);
-  if (rest == std::string::npos && !may_be_last) return false;
-  *path = rest == std::string::npos ? "." : path->substr(rest);
-  return true;
 }
 
 }  // namespace
@@ -202,7 +159,12 @@ SysResult<PathResolver::Start> PathResolver::LocateRelative(const CallerPath& pa
       continue;
     }
     if (start.mount == nullptr && unnamed) return Errno(ENAMETOOLONG);
-    if (start.mount == nullptr) return LocateAbsolute(*real + "/" + rest);
+    if (start.mount == nullptr) {
+      Start outside = LocateAbsolute(*real + "/" + rest);
+      if (outside.mount == nullptr) outside.base = std::move(*base);
+      if (outside.mount == nullptr) outside.rest = rest;
+      return outside;
+    }
     start.walkable = !unnamed;
     start.walk = below.empty() ? rest : below + "/" + rest;
     if (!removed && !unnamed && start.walk.size() < PATH_MAX && HasDotDot(rest)) {
@@ -232,7 +194,7 @@ SysResult<PinnedObject> PathResolver::Object(const CallerPath& path, bool follow
   if (!start.ok()) return Errno(start.error());
   uint64_t flags = O_PATH | (follow ? 0 : O_NOFOLLOW);
   if (start->mount == nullptr) {
-    if (extra_resolve != 0) return Errno(ENOSYS);  // callers of openat2 fall back to openat
+    if (extra_resolve != 0) return ObjectOutside(*start, flags, extra_resolve);
     SysResult<PinnedObject> quick = QuickOutside(session_, start->walk, follow);
     if (quick.ok()) return quick;
     return MakeWalker(nullptr).Object(nullptr, start->walk, follow);
@@ -263,7 +225,7 @@ SysResult<PinnedParent> PathResolver::Parent(const CallerPath& path, uint64_t ex
                                          .may_step_last = false});
   if (!start.ok()) return Errno(start.error());
   if (start->mount == nullptr || (extra_resolve == 0 && session_.HasNestedMounts(*start->mount))) {
-    if (extra_resolve != 0) return Errno(ENOSYS);
+    if (extra_resolve != 0) return ParentOutside(*start, extra_resolve);
     if (!start->walkable) return Errno(ENAMETOOLONG);
     return MakeWalker(nullptr).Parent(start->mount, start->walk);
   }
@@ -277,18 +239,66 @@ SysResult<PinnedParent> PathResolver::Parent(const CallerPath& path, uint64_t ex
     if (!start->walkable) return Errno(ENAMETOOLONG);
     return MakeWalker(nullptr, extra_resolve).Parent(start->mount, start->walk);
   }
-  PinnedParent parent;
-  parent.mount = start->mount;
-  parent.fd = std::move(*opened);
-  parent.trailing_slash = split.trailing_slash;
-  parent.is_mount_root = split.leaf.empty();
-  parent.leaf = split.leaf.empty() ? "." : split.leaf;
-  return parent;
+  return MakeParent(start->mount, std::move(*opened), split);
+}
+
+// What the kernel finds under the caller's own RESOLVE_ flags is decided on where it really is.
+// They are the kernel's alone to keep, so what needs a walk is ENOSYS: callers fall back to openat.
+SysResult<OwnedFd> PathResolver::PinOutside(const Start& start, const std::string& path,
+                                            uint64_t flags, uint64_t extra_resolve) const {
+  const int base = start.base.valid() ? start.base.get() : AT_FDCWD;
+  // The broker's /proc is not the caller's (trap 29).
+  if (path.find("proc") != std::string::npos || (start.base.valid() && OnProcfs(base))) {
+    return Errno(ENOSYS);
+  }
+  OpenHow how;
+  how.flags = flags | O_CLOEXEC;
+  how.resolve = extra_resolve | kResolveNoMagiclinks;
+  std::string real;
+  SysResult<OwnedFd> opened = OpenOutside(session_, base, path, how, &real);
+  const bool asked = (extra_resolve & (kResolveNoMagiclinks | kResolveNoSymlinks)) != 0;
+  if (!opened.ok() && opened.error() == ELOOP && !asked) return Errno(ENOSYS);
+  return opened;
+}
+
+SysResult<PinnedObject> PathResolver::ObjectOutside(const Start& start, uint64_t flags,
+                                                    uint64_t extra_resolve) const {
+  const std::string& path = start.base.valid() ? start.rest : start.walk;
+  SysResult<OwnedFd> opened = PinOutside(start, path, flags, extra_resolve);
+  if (!opened.ok()) return Errno(opened.error());
+  return Pin(nullptr, std::move(*opened));
+}
+
+SysResult<PinnedParent> PathResolver::ParentOutside(const Start& start,
+                                                    uint64_t extra_resolve) const {
+  const std::string& path = start.base.valid() ? start.rest : start.walk;
+  SplitPath split = SplitLast(path);
+  const bool from_slash = split.directory.empty() && path.front() == '/';
+  const std::string directory = from_slash ? "/" : Searched(split.directory);
+  SysResult<OwnedFd> opened = PinOutside(start, directory, O_PATH | O_DIRECTORY, extra_resolve);
+  if (!opened.ok()) return Errno(opened.error());
+  return MakeParent(nullptr, std::move(*opened), split);
 }
 
 SysResult<PinnedParent> PathResolver::ParentOfLink(const PinnedParent& at,
-                                                   const std::string& target) const {
+                                                   const std::string& target,
+                                                   uint64_t extra_resolve, CallerPath* path) const {
   if (target.empty()) return Errno(ENOENT);
+  if ((extra_resolve & kAnchoredFlags) != 0) {
+    // From the anchor anew, through the directory that the link stands in.
+    const std::string directory = SplitLast(path->path).directory;
+    const bool joined = target.front() != '/' && !directory.empty();
+    path->path = joined ? directory + "/" + target : target;
+    SysResult<PinnedParent> parent = Parent(*path, extra_resolve);
+    const bool same_place = !parent.ok() || parent->mount == at.mount;
+    return same_place ? std::move(parent)
+                      : Errno(EACCES);  // the dirfd became another one meanwhile
+  }
+  // RESOLVE_NO_XDEV: a walk keeps it where it stays in one file system.
+  if ((extra_resolve & kResolveNoXdev) != 0 &&
+      (target.front() == '/' || at.mount == nullptr || at.mount->root.rules().cross_device)) {
+    return Errno(EXDEV);
+  }
   PathWalker walker = MakeWalker(at.mount);
   if (target.front() == '/') return walker.Parent(nullptr, target);
   SysResult<std::string> here = RealPath(at.fd.get(), at.mount);

@@ -71,9 +71,10 @@ class PathResolver {
                                  uint64_t extra_resolve = 0) const;
   // The parent directory; the last component is not looked at.
   SysResult<PinnedParent> Parent(const CallerPath& path, uint64_t extra_resolve = 0) const;
-  // The same from a directory of the broker's own (the parent of a link that is being followed);
-  // may not leave `island`.
-  SysResult<PinnedParent> ParentOfLink(const PinnedParent& at, const std::string& target) const;
+  // The same for what a link in `at` stands for, which may not leave the link's mount. Under the
+  // caller's own RESOLVE_ flags, `path` is what led to the link, and becomes what it stands for.
+  SysResult<PinnedParent> ParentOfLink(const PinnedParent& at, const std::string& target,
+                                       uint64_t extra_resolve, CallerPath* path) const;
 
   // The object behind a caller's descriptor. `fd` is the same open file.
   SysResult<PinnedObject> Descriptor(int fd) const;
@@ -104,6 +105,12 @@ class PathResolver {
   SysResult<Start> Locate(const CallerPath& path, LocateOptions options) const;
   SysResult<Start> LocateRelative(const CallerPath& path, LocateOptions options) const;
   Start LocateAbsolute(const std::string& path) const;
+
+  SysResult<OwnedFd> PinOutside(const Start& start, const std::string& path, uint64_t flags,
+                                uint64_t extra_resolve) const;
+  SysResult<PinnedObject> ObjectOutside(const Start& start, uint64_t flags,
+                                        uint64_t extra_resolve) const;
+  SysResult<PinnedParent> ParentOutside(const Start& start, uint64_t extra_resolve) const;
 
   PathWalker MakeWalker(const MountView* island, uint64_t extra_resolve = 0) const;
   SysStatus CheckSameDevice(const MountView& mount, int fd) const;

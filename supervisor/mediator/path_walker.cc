@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "sandbox/base/syscalls.h"
+#include "supervisor/mediator/path_parts.h"
 
 namespace sessionctl {
 namespace {
@@ -24,24 +25,6 @@ bool IsNumber(const std::string& text) {
 bool OnProcfs(int fd) {
   struct statfs info;
   return fstatfs(fd, &info) == 0 && info.f_type == PROC_SUPER_MAGIC;
-}
-
-std::vector<std::string> PathComponents(const std::string& path) {
-  std::vector<std::string> components;
-  size_t at = 0;
-  while (at < path.size()) {
-    size_t end = path.find('/', at);
-    if (end == std::string::npos) end = path.size();
-    std::string component = path.substr(at, end - at);
-    if (!component.empty() && component != ".") components.push_back(std::move(component));
-    at = end + 1;
-  }
-  return components;
-}
-
-bool EndsWithSlash(const std::string& path) {
-  if (path.empty()) return false;
-  return path.back() == '/' || path == "." || path.ends_with("/.");
 }
 
 SysResult<PinnedObject> PathWalker::Object(const MountView* start, const std::string& path,

@@ -68,10 +68,6 @@ class PathWalker {
   bool magic_links_ = true;
 };
 
-// The components of a path, without empty ones and ".".
-std::vector<std::string> PathComponents(const std::string& path);
-bool EndsWithSlash(const std::string& path);
-
 bool OnProcfs(int fd);
 
 }  // namespace sessionctl

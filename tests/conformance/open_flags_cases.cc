@@ -78,13 +78,23 @@ CASE(OpenFlags, StatusFlagsAreThoseThatWereAskedFor) {
   IS("102001 cloexec", FlagsAfter("log", O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644));
 }
 
-// What exists is reopened through a magic link, which O_NOFOLLOW would refuse (docs/fidelity.md).
+// A file that exists is reopened through a magic link, which O_NOFOLLOW would refuse
+// (docs/fidelity.md).
 CASE(OpenFlags, NoFollowStaysVisibleInStatusFlags) {
   Touch("f");
   IS(BareOrInside("500001", "100001"), FlagsAfter("f", O_WRONLY | O_NOFOLLOW));
   IS(BareOrInside("500002", "100002"), FlagsAfter("f", O_RDWR | O_CREAT | O_NOFOLLOW, 0644));
   IS("500002", FlagsAfter("new", O_RDWR | O_CREAT | O_NOFOLLOW, 0644));
   IS("300000 cloexec", FlagsAfter(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  Dir("d");
+  for (const char* directory : {"d", "d/", ".", "d/.."}) {
+    IS("700000", FlagsAfter(directory, O_RDONLY | O_DIRECTORY | O_NOFOLLOW));
+    IS("500000 cloexec", FlagsAfter(directory, O_RDONLY | O_NOFOLLOW | O_CLOEXEC));
+  }
+  IS(0, chmod("d", 0400));  // read, not searched
+  IS("ok", Open("d", O_RDONLY | O_DIRECTORY | O_NOFOLLOW));
+  IS(0, chmod("d", 0100));
+  IS("EACCES", Open("d", O_RDONLY | O_DIRECTORY | O_NOFOLLOW));
 }
 
 CASE(OpenFlags, FdinfoShowsTheSameFlags) {

@@ -13,6 +13,7 @@
 
 #include "sandbox/base/syscalls.h"
 #include "supervisor/mediator/handlers/handlers.h"
+#include "supervisor/mediator/path_parts.h"
 #include "supervisor/mediator/path_walker.h"
 
 namespace sessionctl {
@@ -175,6 +176,13 @@ class OpenCall {
   }
 
   Reply Reopen(const PinnedObject& object) {
+    if (Has(O_NOFOLLOW) && S_ISDIR(object.info.st_mode)) {
+      // By its own ".", where nothing can come between, a directory's descriptor shows O_NOFOLLOW,
+      // as a magic link cannot. A file has no such name, and its own might be a device by now.
+      SysResult<OwnedFd> opened =
+          OpenAt(object.fd.get(), ".", static_cast<int>(ReopenFlags()) | O_NOFOLLOW);
+      if (opened.ok()) return Deliver(std::move(*opened));  // else: it may be read, not searched
+    }
     FdPath path(object.fd.get());
     int flags = static_cast<int>(ReopenFlags());
     bool may_block =
@@ -219,14 +227,15 @@ class OpenCall {
   }
 
   Reply OpenOrCreate() {
-    SysResult<PinnedParent> parent = context_.resolver().Parent(path_, how_.resolve);
+    CallerPath path = path_;  // with each link that is followed, what it stands for
+    SysResult<PinnedParent> parent = context_.resolver().Parent(path, how_.resolve);
     int links = 0;
     for (int race = 0; race < kMaxCreationRaces; ++race) {
       if (!parent.ok()) return Reply::Error(parent.error());
       if (parent->leaf == "." || parent->leaf == "..") {
         // The flags of openat2 hold for this step as well.
         const int refused =
-            how_.resolve == 0 ? 0 : context_.resolver().Object(path_, true, how_.resolve).error();
+            how_.resolve == 0 ? 0 : context_.resolver().Object(path, true, how_.resolve).error();
         if (refused != 0) return Reply::Error(refused);
         return Reply::Error(Has(O_EXCL) ? EEXIST : EISDIR);
       }
@@ -244,13 +253,12 @@ class OpenCall {
           (parent->mount != nullptr && parent->mount->root.rules().no_symlinks)) {
         return Reply::Error(ELOOP);  // as on a nosymfollow mount
       }
-      if ((how_.resolve & ~kResolveNoMagiclinks) != 0) return Reply::Error(EXDEV);
       SysResult<std::string> target = ReadLinkAt(object->fd.get(), "");
       if (!target.ok()) return Reply::Error(target.error());
       // The links on the way count, too: the kernel knows how many there are. It goes no further
       // than to a name that cannot be made.
       if (links == 1 && !EndsWithSlash(*target) &&
-          context_.resolver().Object(path_, true).error() == ELOOP) {
+          context_.resolver().Object(path_, true, how_.resolve).error() == ELOOP) {
         return Reply::Error(ELOOP);
       }
       if (parent->mount == nullptr && OnProcfs(parent->fd.get())) {
@@ -259,17 +267,21 @@ class OpenCall {
       if (!context_.session().MayFollowLink(parent->fd.get(), object->info)) {
         return Reply::Error(EACCES);
       }
-      parent = context_.resolver().ParentOfLink(*parent, *target);
+      parent = context_.resolver().ParentOfLink(*parent, *target, how_.resolve, &path);
     }
     return Reply::Error(EAGAIN);
   }
 
   // What stands under the last component now, links not followed.
   SysResult<PinnedObject> Look(const PinnedParent& parent) const {
-    SysResult<OwnedFd> fd = parent.mount != nullptr
-                                ? parent.mount->root.OpenBeneath(
-                                      parent.fd.get(), parent.leaf.c_str(), O_PATH | O_NOFOLLOW)
-                                : OpenAt(parent.fd.get(), parent.leaf.c_str(), O_PATH | O_NOFOLLOW);
+    OpenHow how;
+    how.flags = O_PATH | O_NOFOLLOW | O_CLOEXEC;
+    how.resolve = how_.resolve & kResolveNoXdev;
+    SysResult<OwnedFd> fd =
+        parent.mount != nullptr
+            ? parent.mount->root.OpenBeneath(parent.fd.get(), parent.leaf.c_str(), how.flags, 0,
+                                             how.resolve)
+            : OpenAt2(parent.fd.get(), parent.leaf.c_str(), how);
     if (!fd.ok()) return Errno(fd.error());
     SysResult<struct stat> info = Fstat(fd->get());
     if (!info.ok()) return Errno(info.error());
