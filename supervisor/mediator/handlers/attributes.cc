@@ -88,7 +88,7 @@ Reply HandleUtimens(CallContext& context, const SyscallRequest& request) {
 
 Reply HandleFileSetattr(CallContext& context, const SyscallRequest& request) {
   if (int error = AttributesError(request.file_attr); error != 0) return Reply::Error(error);
-  return ChangeMetadata(context, MetadataSubject(context, request), [&](int fd) {
+  return ChangeMetadata(context, SubjectOpenOrByPath(context, request), [&](int fd) {
     // An O_PATH descriptor it takes by its magic link only.
     return static_cast<int>(syscall(kNrFileSetattr, AT_FDCWD, FdPath(fd).c_str(),
                                     &request.file_attr, sizeof(request.file_attr), 0));

@@ -14,6 +14,14 @@ SysResult<PinnedObject> MetadataSubject(CallContext& context, const SyscallReque
   return context.resolver().Descriptor(path.dirfd);
 }
 
+SysResult<PinnedObject> SubjectOpenOrByPath(CallContext& context, const SyscallRequest& request) {
+  const CallerPath& path = request.paths[0];
+  const bool by_descriptor =
+      path.IsEmpty() && (request.at_flags & AT_EMPTY_PATH) != 0 && path.dirfd != AT_FDCWD;
+  return by_descriptor ? MetadataOfDescriptor(context, path.dirfd)
+                       : MetadataSubject(context, request);
+}
+
 SysResult<PinnedObject> MetadataOfDescriptor(CallContext& context, int fd) {
   SysResult<PinnedObject> object = context.resolver().Descriptor(fd);
   if (object.ok() && (fcntl(object->fd.get(), F_GETFL) & O_PATH) != 0) return Errno(EBADF);

@@ -14,6 +14,10 @@ namespace sessionctl {
 // (EFAULT when it was NULL), else the resolver's.
 SysResult<PinnedObject> MetadataSubject(CallContext& context, const SyscallRequest& request);
 
+// The same for the calls that take no O_PATH descriptor, not even with AT_EMPTY_PATH: setxattrat,
+// removexattrat, file_setattr (fdget, not fdget_raw). EBADF for such a one.
+SysResult<PinnedObject> SubjectOpenOrByPath(CallContext& context, const SyscallRequest& request);
+
 // The object of a call by descriptor. EBADF for an O_PATH one (trap 37).
 SysResult<PinnedObject> MetadataOfDescriptor(CallContext& context, int fd);
 

@@ -8,7 +8,7 @@
 
 namespace sessionctl {
 Reply HandleSetxattr(CallContext& context, const SyscallRequest& request) {
-  return ChangeMetadata(context, MetadataSubject(context, request), [&](int fd) {
+  return ChangeMetadata(context, SubjectOpenOrByPath(context, request), [&](int fd) {
     return setxattr(FdPath(fd).c_str(), request.xattr_name.c_str(), request.xattr_value.data(),
                     request.xattr_value.size(), request.xattr_flags);
   });
@@ -27,7 +27,7 @@ Reply HandleRemovexattr(CallContext& context, const SyscallRequest& request) {
   if (path.IsEmpty() && (request.at_flags & AT_EMPTY_PATH) != 0 && path.dirfd == AT_FDCWD) {
     return Reply::Error(EBADF);
   }
-  return ChangeMetadata(context, MetadataSubject(context, request), [&](int fd) {
+  return ChangeMetadata(context, SubjectOpenOrByPath(context, request), [&](int fd) {
     return removexattr(FdPath(fd).c_str(), request.xattr_name.c_str());
   });
 }
