@@ -1,5 +1,6 @@
 // chmod(2), chown(2): the set-id bits, who may do what, and which descriptors and flags are taken.
 #include "tests/conformance/conformance.h"
+#include "tests/conformance/newer_calls.h"
 
 namespace conformance {
 namespace {
@@ -8,7 +9,7 @@ constexpr uid_t kSameUid = static_cast<uid_t>(-1);
 constexpr gid_t kSameGid = static_cast<gid_t>(-1);
 
 long Fchmodat2(int dirfd, const char* path, mode_t mode, int flags) {
-  return syscall(452, dirfd, path, mode, flags);
+  return syscall(kFchmodat2, dirfd, path, mode, flags);
 }
 
 }  // namespace

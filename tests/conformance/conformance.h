@@ -67,6 +67,15 @@ void Report(int line, const char* expression, const std::string& expected,
     ::conformance::Report(__LINE__, #__VA_ARGS__, ::conformance::Answer(expected), is_answer); \
   } while (false)
 
+// SAME(call): whatever the kernel answers bare is the standard. For sweeps over every combination,
+// where no manual lists the answers one by one.
+inline constexpr char kAsBare[] = "(as bare)";
+#define SAME(...)                                                                     \
+  do {                                                                                \
+    const std::string is_answer = ::conformance::Answer(__VA_ARGS__);                 \
+    ::conformance::Report(__LINE__, #__VA_ARGS__, ::conformance::kAsBare, is_answer); \
+  } while (false)
+
 // For what legitimately differs (docs/fidelity.md): the bare answer, and the one in a session.
 bool Inside();
 template <typename Bare, typename Session>

@@ -8,6 +8,7 @@
 #include <cstring>
 #include <fstream>
 
+#include "tests/harness/child.h"
 #include "tests/harness/scratch.h"
 
 namespace conformance {
@@ -69,8 +70,27 @@ const std::vector<Area>& Areas() {
       {"NoExecMount", "", MS_NOEXEC | MS_NOSUID},
       {"FullDisk", "size=64k"},
       {"FewInodes", "nr_inodes=24"},
+      {.name = "DiskLimits", .btrfs = true},
+      {.name = "MountPoint", .options = "mode=0777", .inner = "inner"},
+      {"InodeFlags", "size=4m"},
+      {"AccessTimes", "size=4m", MS_STRICTATIME},
+      {"Sweep", "size=16m"},
+      {"Events"},
+      {"Leases"},
+      {"Acl"},
+      {"NewerCalls"},
+      {"Threads"},
   };
   return *areas;
+}
+
+std::string WhatIsMissing(const Area& area) {
+  if (!area.btrfs) return "";
+  const std::string known = harness::ReadFile("/proc/filesystems");
+  if (known.find("\tbtrfs\n") == std::string::npos) return "needs btrfs in the kernel: quotas";
+  if (access("/dev/loop-control", F_OK) != 0) return "needs /dev/loop-control: a file as a disk";
+  const harness::Outcome tool = harness::Run({.argv = {"/bin/sh", "-c", "command -v mkfs.btrfs"}});
+  return tool.exit_code == 0 ? "" : "needs mkfs.btrfs (package btrfs-progs)";
 }
 
 bool HaveOwnMountNamespace() {
@@ -82,10 +102,31 @@ bool HaveOwnMountNamespace() {
 SpecialMount::SpecialMount(const Area& area, const std::string& directory)
     : area_(area), directory_(directory) {
   if (area_.on_scratch) return;
-  const std::string options = "mode=0755" + (area.options.empty() ? "" : "," + area.options);
-  if (mount("conformance", directory.c_str(), "tmpfs", 0, options.c_str()) != 0) {
+  area_.btrfs ? MountBtrfs() : MountTmpfs();
+  if (error_.empty() && !area_.inner.empty()) MountInner();
+}
+
+void SpecialMount::MountTmpfs() {
+  const std::string options = "mode=0755" + (area_.options.empty() ? "" : "," + area_.options);
+  if (mount("conformance", directory_.c_str(), "tmpfs", 0, options.c_str()) != 0) {
     error_ = "mount -t tmpfs -o " + options + ": " + strerror(errno);
   }
+}
+
+// Without extended references, the names of one file must fit into one block: EMLINK soon.
+void SpecialMount::MountBtrfs() {
+  const std::string script =
+      "set -e; dir=$1; img=$dir.img; truncate -s 128M $img; mkfs.btrfs -q -f -O ^extref $img;"
+      "mount -o loop $img $dir; btrfs -q subvolume create $dir/limited; btrfs quota enable $dir;"
+      "btrfs qgroup limit 512K $dir/limited; umount $dir; mount -o loop,subvol=limited $img $dir";
+  const harness::Outcome made = harness::Run({.argv = {"/bin/sh", "-c", script, "sh", directory_}});
+  if (made.exit_code != 0) error_ = made.out + made.err;
+}
+
+void SpecialMount::MountInner() {
+  const std::string place = directory_ + "/" + area_.inner;
+  harness::MakeDirectory(place);
+  if (mount("inner", place.c_str(), "tmpfs", 0, "mode=0777") != 0) error_ = strerror(errno);
 }
 
 SpecialMount::~SpecialMount() {

@@ -1,5 +1,6 @@
 // The places in which the areas of the matrix are run: a fresh tmpfs each, small, read-only or with
-// few inodes where the area is about that, and with the kernel's settings that it is about.
+// few inodes where the area is about that, and with the kernel's settings that it is about. For
+// limits that no tmpfs has: a btrfs in a file, with a quota and few links for each inode.
 #ifndef TESTS_CONFORMANCE_SPECIAL_MOUNT_H_
 #define TESTS_CONFORMANCE_SPECIAL_MOUNT_H_
 
@@ -14,12 +15,19 @@ struct Area {
   std::string options = "";      // of the tmpfs, as mount(8) takes them
   unsigned long seal_flags = 0;  // MS_RDONLY and the like, once the scene is prepared
   std::vector<std::pair<std::string, std::string>> sysctls = {};  // below /proc/sys
+  bool btrfs = false;
+  std::string inner = "";   // a directory made beforehand, with a tmpfs of its own on it
   bool on_scratch = false;  // no tmpfs, but whatever the machine has where scratch directories are
 
-  bool special() const { return !options.empty() || seal_flags != 0 || !sysctls.empty(); }
+  bool special() const {
+    return !options.empty() || seal_flags != 0 || !sysctls.empty() || btrfs || !inner.empty();
+  }
 };
 
 const std::vector<Area>& Areas();
+
+// What this machine lacks for the area; "" for nothing.
+std::string WhatIsMissing(const Area& area);
 
 // Takes a mount namespace for this process, once; nothing propagates out of it.
 bool HaveOwnMountNamespace();
@@ -35,6 +43,10 @@ class SpecialMount {
   bool Seal();  // remounts with the area's flags
 
  private:
+  void MountTmpfs();
+  void MountBtrfs();
+  void MountInner();
+
   const Area& area_;
   std::string directory_;
   std::string error_;
