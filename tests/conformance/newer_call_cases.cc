@@ -124,6 +124,29 @@ THEN(NewerCalls, FileAttributesOfAnotherAreEperm) {
   IS("EPERM", Attributes("f", &attributes, 24));
 }
 
+// A handle tells which file a name means; only opening by it is past every path check.
+CASE(NewerCalls, HandlesAreTold) {
+  Touch("f");
+  Symlink("f", "l");
+  struct {
+    unsigned bytes;
+    int type;
+    char data[128];
+  } handles[3] = {{128, 0, {}}, {128, 0, {}}, {128, 0, {}}};
+  int mount;
+  const int fd = Fd("f", O_PATH);
+  IS(0, syscall(SYS_name_to_handle_at, AT_FDCWD, "f", &handles[0], &mount, 0));
+  IS(0, syscall(SYS_name_to_handle_at, AT_FDCWD, "l", &handles[1], &mount, AT_SYMLINK_FOLLOW));
+  IS(0, syscall(SYS_name_to_handle_at, fd, "", &handles[2], &mount, AT_EMPTY_PATH));
+  IS(true, memcmp(handles[0].data, handles[1].data, handles[0].bytes) == 0);
+  IS(true, memcmp(handles[0].data, handles[2].data, handles[0].bytes) == 0);
+  IS("ENOENT", syscall(SYS_name_to_handle_at, AT_FDCWD, "missing", &handles[0], &mount, 0));
+  IS("EINVAL", syscall(SYS_name_to_handle_at, AT_FDCWD, "f", &handles[0], &mount, 1 << 30));
+  handles[0].bytes = 0;
+  IS("EOVERFLOW", syscall(SYS_name_to_handle_at, AT_FDCWD, "f", &handles[0], &mount, 0));
+  IS("EPERM", syscall(SYS_open_by_handle_at, AT_FDCWD, &handles[1], O_RDONLY));
+}
+
 CASE(NewerCalls, StatxTellsWhatTheBrokerMade) {
   struct statx info = {};
   IS("ok", Open("f", O_RDWR | O_CREAT, 0640));

@@ -205,4 +205,24 @@ CASE(Sweep, EverySetOfOpenFlagsOnEveryKind) {
   }
 }
 
+CASE(Sweep, EverySetOfStatusFlags) {
+  SweepScene scene;
+  constexpr int kBits[] = {O_SYNC,   O_DSYNC, O_ASYNC,   O_DIRECT,  O_NOATIME,
+                           O_NOCTTY, 0100000, O_CLOEXEC, 0x40000000};
+  for (const int access : {O_RDONLY, O_WRONLY, O_RDWR | O_CREAT, O_RDWR | O_TMPFILE}) {
+    for (unsigned set = 0; set < 512; ++set) {
+      int flags = access | O_NONBLOCK;
+      for (int bit = 0; bit < 9; ++bit) flags |= (set >> bit & 1) != 0 ? kBits[bit] : 0;
+      char tell[32];
+      snprintf(tell, sizeof(tell), "%o:", flags);
+      std::string answers = tell;
+      for (const char* path : {"f", "d", "p", "new", "/dev/null"}) {
+        answers += std::string(" ") + path + " " + Outcome(open(path, flags, 0640), true);
+        unlink("new");
+      }
+      SAME(answers);
+    }
+  }
+}
+
 }  // namespace conformance

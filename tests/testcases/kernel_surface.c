@@ -72,16 +72,6 @@ static long PerfEvent(void) {
   return syscall(SYS_perf_event_open, &attributes, 0, -1, -1, 0);
 }
 
-static long NameToHandle(void) {
-  struct {
-    unsigned bytes;
-    int type;
-    char data[128];
-  } handle = {.bytes = 128};
-  int mount_id;
-  return syscall(SYS_name_to_handle_at, AT_FDCWD, "/", &handle, &mount_id, 0);
-}
-
 static long Bpf(void) {
   union bpf_attr attributes;
   memset(&attributes, 0, sizeof(attributes));
@@ -123,7 +113,6 @@ static const struct {
     {"pidfd_getfd", PidfdGetfd},
     {"userfaultfd", Userfaultfd},
     {"perf_event_open", PerfEvent},
-    {"name_to_handle_at", NameToHandle},
     {"open_by_handle_at", OpenByHandle},
     {"bpf", Bpf},
     {"keyctl", KeyctlJoin},

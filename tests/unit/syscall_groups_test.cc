@@ -83,7 +83,6 @@ TEST(PlanFilter, TrapFortyNineIsDenied) {
                            "process_vm_writev",
                            "process_madvise",
                            "pidfd_getfd",
-                           "name_to_handle_at",
                            "open_by_handle_at",
                            "mount",
                            "umount2",
