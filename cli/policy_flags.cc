@@ -10,6 +10,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "policy/identity.h"
 #include "policy/policy_parser.h"
 
 namespace sessionctl {
@@ -102,6 +103,13 @@ std::string CheckEnvironment(const std::string& text) {
   return text.empty() || text[0] == '=' ? "a variable needs a name" : "";
 }
 
+std::string CheckUser(const std::string& text) {
+  const std::vector<std::string> parts = SplitBy(text, ':');
+  const bool complete = std::none_of(parts.begin(), parts.end(),
+                                     [](const std::string& part) { return part.empty(); });
+  return parts.size() <= 2 && complete ? "" : text + ": USER or USER:GROUP is needed";
+}
+
 CLI::Option* AddList(CLI::App& app, const std::string& name, std::vector<std::string>& values,
                      const std::string& type, const std::string& help) {
   // One value an occurrence: a word that follows belongs to the program.
@@ -189,6 +197,11 @@ void AddScalars(const PolicyFlags& flags, SessionPolicy& policy) {
   if (!flags.working_directory.empty()) {
     policy.process.working_directory = MakeAbsolute(flags.working_directory);
   }
+  if (!flags.user.empty()) {
+    const std::vector<std::string> parts = SplitBy(flags.user, ':');
+    policy.process.user = parts[0];
+    policy.process.group = parts.size() > 1 ? parts[1] : "";
+  }
   policy.kernel.best_effort = policy.kernel.best_effort || flags.best_effort;
   policy.kernel.min_landlock_abi =
       std::max(policy.kernel.min_landlock_abi, flags.min_landlock_abi.value_or(0));
@@ -243,6 +256,18 @@ void AddProcessFlags(CLI::App& app, PolicyFlags& flags) {
       ->check(CLI::NonNegativeNumber)
       ->allow_extra_args(false)
       ->group("Policy");
+  app.add_option("--user", flags.user, "Run the session as another user (root only)")
+      ->type_name("USER[:GROUP]")
+      ->check(CLI::Validator(CheckUser, ""))
+      ->group("Policy");
+  AddList(app, "--capability", flags.capabilities, "NAME",
+          "Keep a capability: chown, setuid, ... (none otherwise)")
+      ->check(CLI::Validator(
+          [](const std::string& name) {
+            const std::string wrong = CheckCapability(name);
+            return wrong.empty() ? wrong : name + ": " + wrong;
+          },
+          ""));
   AddList(app, "--allow-group", flags.allow_groups, "NAME", "Allow a group of system calls");
   AddList(app, "--deny-group", flags.deny_groups, "NAME", "Deny a group of system calls");
 }
@@ -306,6 +331,7 @@ absl::StatusOr<SessionPolicy> BuildPolicy(const PolicyFlags& flags) {
   AddEnvironment(flags, policy);
   Append(flags.allow_groups, policy.process.allow_groups);
   Append(flags.deny_groups, policy.process.deny_groups);
+  Append(flags.capabilities, policy.process.capabilities);
   policy.process.keep_fds.insert(policy.process.keep_fds.end(), flags.keep_fds.begin(),
                                  flags.keep_fds.end());
   AddScalars(flags, policy);

@@ -18,9 +18,9 @@ struct PolicyFlags {
   std::vector<std::string> mounts, read_only_paths, executable_paths, writable_paths;
   std::vector<std::string> deny_globs, read_only_globs;
   std::vector<std::string> devices, environment, profiles;
-  std::vector<std::string> allow_groups, deny_groups;
+  std::vector<std::string> allow_groups, deny_groups, capabilities;
   std::vector<int> keep_fds;
-  std::string policy_file, scope, working_directory, audit;
+  std::string policy_file, scope, working_directory, audit, user;
   bool best_effort = false;
   std::optional<int> min_landlock_abi;
 };

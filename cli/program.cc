@@ -18,4 +18,6 @@ void WarnOfMissingWalls(const std::vector<std::string>& missing) {
   }
 }
 
+void Warn(const std::string& warning) { std::cerr << "sessionctl: warning: " << warning << "\n"; }
+
 }  // namespace sessionctl

@@ -15,6 +15,9 @@ std::vector<std::string> ProgramArguments(const std::string& command,
 // Under best_effort: says on standard error what the session does without.
 void WarnOfMissingWalls(const std::vector<std::string>& missing);
 
+// Says it on standard error.
+void Warn(const std::string& warning);
+
 }  // namespace sessionctl
 
 #endif  // CLI_PROGRAM_H_

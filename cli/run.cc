@@ -101,8 +101,10 @@ int RunSession(const RunFlags& flags, const StatusWriter& status, const Compiled
   options.environment = ResolveEnvironment(policy, CallerEnvironment());
   options.audit_fd = audit_fd;
   options.foreground = true;
-  const ForegroundOutcome outcome = RunForeground(options, [&status](pid_t pid) {
-    status.Write({{"event", "started"}, {"pid", pid}});
+  const ForegroundOutcome outcome = RunForeground(options, [&status, &policy](pid_t pid) {
+    ordered_json event = {{"event", "started"}, {"pid", pid}};
+    if (!policy.warnings.empty()) event["warnings"] = policy.warnings;
+    status.Write(event);
   });
   status.Write(DescribeEnd(outcome));
   return outcome.error.empty() ? outcome.exit_code : Fail(outcome.exit_code, outcome.error);
@@ -126,6 +128,10 @@ int Run(const RunFlags& flags) {
   absl::StatusOr<CompiledPolicy> policy = Compile(flags, id);
   if (!policy.ok()) return fail(policy.status());
   WarnOfMissingWalls(policy->missing_walls);
+  // Standard error is the command's as well: only a person is told.
+  if (isatty(STDERR_FILENO) != 0) {
+    for (const std::string& warning : policy->warnings) Warn(warning);
+  }
   absl::StatusOr<OwnedFd> audit = OpenAuditFile(flags.audit_file);
   if (!audit.ok()) return fail(audit.status());
   return RunSession(flags, status, *policy, id, audit->get());

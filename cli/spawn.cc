@@ -7,6 +7,7 @@
 #include "cli/command.h"
 #include "cli/policy_flags.h"
 #include "cli/program.h"
+#include "policy/identity.h"
 #include "sandbox/kernel_features.h"
 #include "supervisor/session_manager.h"
 #include "supervisor/session_store.h"
@@ -58,6 +59,11 @@ int Spawn(const SpawnFlags& flags) {
   absl::StatusOr<SessionStore> store = SessionStore::OpenDefault();
   if (!store.ok()) return Fail(kExitOwnFailure, store.status());
   request.policy = *std::move(policy);
+  std::string& user = request.policy.process.user;
+  if (user.empty()) user = DefaultUserOfSpawned();
+  if (const std::string warning = IdentityWarning(request.policy.process); !warning.empty()) {
+    Warn(warning);
+  }
   request.features = ProbeKernelFeatures();
   request.environment = CallerEnvironment();
   request.name = flags.name;

@@ -1,5 +1,7 @@
 #include "policy/access_check.h"
 
+#include <linux/capability.h>
+
 #include <cerrno>
 
 #include "absl/strings/str_cat.h"
@@ -69,9 +71,16 @@ Verdict CheckNestedMounts(const CompiledPolicy& policy, const AccessRequest& req
   return {};
 }
 
-Verdict CheckObject(const AccessRequest& request) {
+// A device in a mount is never opened. Who may make one may also change and link it.
+bool MayUseDevice(const CompiledPolicy& policy, Operation operation) {
+  if (!UsesObject(operation) && operation != Operation::kCreate) return true;
+  const bool opens = operation == Operation::kRead || operation == Operation::kWrite;
+  return !opens && (policy.identity.kept & CapabilityBit(CAP_MKNOD)) != 0;
+}
+
+Verdict CheckObject(const CompiledPolicy& policy, const AccessRequest& request) {
   const Operation operation = request.operation;
-  if (request.is_device && (UsesObject(operation) || operation == Operation::kCreate)) {
+  if (request.is_device && !MayUseDevice(policy, operation)) {
     return {EACCES, "a device inside a mount"};
   }
   if (request.mount->mount.hardlinks == HardlinkRule::kAny) return {};
@@ -163,7 +172,7 @@ Verdict CheckAccess(const CompiledPolicy& policy, const AccessRequest& request) 
   if (Verdict verdict = CheckDeny(request); !verdict.allowed()) return verdict;
   if (Verdict verdict = CheckNestedMounts(policy, request); !verdict.allowed()) return verdict;
   if (Verdict verdict = CheckReadOnly(request); !verdict.allowed()) return verdict;
-  if (Verdict verdict = CheckObject(request); !verdict.allowed()) return verdict;
+  if (Verdict verdict = CheckObject(policy, request); !verdict.allowed()) return verdict;
   if (Verdict verdict = CheckMoveChangesCover(request); !verdict.allowed()) return verdict;
   if (Verdict verdict = CheckLinkOnTheWay(request); !verdict.allowed()) return verdict;
   return {0, MountRule(*request.mount)};

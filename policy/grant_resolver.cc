@@ -1,5 +1,6 @@
 #include "policy/grant_resolver.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <linux/magic.h>
 #include <sys/stat.h>
@@ -10,6 +11,7 @@
 #include <cerrno>
 #include <climits>
 #include <cstdlib>
+#include <cstring>
 #include <map>
 #include <optional>
 #include <utility>
@@ -69,29 +71,55 @@ std::string AnchoredGlob(const std::string& path) {
   return glob;
 }
 
+bool IsEmptyDirectory(int fd) {
+  const OwnedFd copy(openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  char entries[1024];
+  ssize_t size;
+  while ((size = getdents64(copy.get(), entries, sizeof(entries))) > 0) {
+    for (ssize_t at = 0; at < size;) {
+      const auto* entry = reinterpret_cast<const dirent64*>(entries + at);
+      if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0) return false;
+      at += entry->d_reclen;
+    }
+  }
+  return size == 0;
+}
+
+// Gives a directory that was just made to the session's user. One that somebody put in its place
+// meanwhile is taken only if nothing is in it.
+absl::Status GiveDirectory(const Mount& mount, int fd, const SessionIdentity& identity) {
+  if (!identity.changes) return absl::OkStatus();
+  if (!IsEmptyDirectory(fd)) return InvalidMount(mount, "create = true, but it is not empty");
+  if (fchown(fd, identity.uid, identity.gid) != 0) return MountErrno(mount, errno);
+  return absl::OkStatus();
+}
+
 // Makes the last component, mode 0700, unless it is there; a link in its place, or a directory that
-// belongs to somebody else (who made it first, in a directory that both may write), is refused.
-absl::Status CreateDirectory(const Mount& mount, const std::string& path) {
+// belongs to neither the caller nor the session's user (who made it first, in a directory that both
+// may write), is refused.
+absl::Status CreateDirectory(const Mount& mount, const std::string& path,
+                             const SessionIdentity& identity) {
   const size_t slash = path.rfind('/');
   const std::string parent = slash == 0 ? "/" : path.substr(0, slash);
   const std::string leaf = path.substr(slash + 1);
   const OwnedFd parent_fd(open(parent.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
   if (!parent_fd.valid()) return MountErrno(mount, errno);
-  if (mkdirat(parent_fd.get(), leaf.c_str(), 0700) != 0 && errno != EEXIST) {
-    return MountErrno(mount, errno);
-  }
+  const bool made = mkdirat(parent_fd.get(), leaf.c_str(), 0700) == 0;
+  if (!made && errno != EEXIST) return MountErrno(mount, errno);
   struct stat status;
   if (fstatat(parent_fd.get(), leaf.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) {
     return MountErrno(mount, errno);
   }
   if (S_ISLNK(status.st_mode)) return InvalidMount(mount, "create = true on a symbolic link");
   if (!S_ISDIR(status.st_mode)) return InvalidMount(mount, "not a directory");
-  if (status.st_uid != geteuid()) {
-    return MountError(
-        mount, absl::StatusCode::kPermissionDenied,
-        absl::StrCat("create = true, but it is there already and belongs to uid ", status.st_uid));
-  }
-  return absl::OkStatus();
+  if (status.st_uid == identity.uid) return absl::OkStatus();
+  const OwnedFd fd(
+      openat(parent_fd.get(), leaf.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+  if (!fd.valid() || fstat(fd.get(), &status) != 0) return MountErrno(mount, errno);
+  if (made && status.st_uid == geteuid()) return GiveDirectory(mount, fd.get(), identity);
+  return MountError(
+      mount, absl::StatusCode::kPermissionDenied,
+      absl::StrCat("create = true, but it is there already and belongs to uid ", status.st_uid));
 }
 
 absl::Status CheckDirectory(const Mount& mount, const std::string& canonical) {
@@ -190,7 +218,8 @@ absl::StatusOr<std::string> ExpandVariables(const std::string& path,
   return result;
 }
 
-absl::StatusOr<Mount> ResolveMount(const Mount& mount, const PolicyVariables& variables) {
+absl::StatusOr<Mount> ResolveMount(const Mount& mount, const PolicyVariables& variables,
+                                   const SessionIdentity& identity) {
   absl::StatusOr<std::string> expanded = ExpandVariables(mount.host, variables);
   if (!expanded.ok()) return InvalidMount(mount, std::string(expanded.status().message()));
   if (expanded->empty() || (*expanded)[0] != '/' || expanded->find('\0') != std::string::npos) {
@@ -199,7 +228,8 @@ absl::StatusOr<Mount> ResolveMount(const Mount& mount, const PolicyVariables& va
   Mount resolved = mount;
   resolved.alias = NormalizeLexically(*expanded);
   if (mount.create && resolved.alias != "/") {
-    if (absl::Status status = CreateDirectory(mount, resolved.alias); !status.ok()) return status;
+    if (absl::Status status = CreateDirectory(mount, resolved.alias, identity); !status.ok())
+      return status;
   }
   const std::optional<std::string> canonical = RealPath(*expanded);
   if (!canonical.has_value()) return MountErrno(mount, errno);

@@ -21,9 +21,10 @@ std::string LocationText(const SourceLocation& where);
 absl::StatusOr<std::string> ExpandVariables(const std::string& path,
                                             const PolicyVariables& variables);
 
-// Expands, creates when asked to, canonicalises and checks one mount. Errors: kInvalidArgument (the
-// key and why), kNotFound, kPermissionDenied.
-absl::StatusOr<Mount> ResolveMount(const Mount& mount, const PolicyVariables& variables);
+// Expands, creates when asked to (for whom the session runs as), canonicalises and checks one
+// mount. Errors: kInvalidArgument (the key and why), kNotFound, kPermissionDenied.
+absl::StatusOr<Mount> ResolveMount(const Mount& mount, const PolicyVariables& variables,
+                                   const SessionIdentity& identity);
 
 // Errors when two resolved mounts are the same directory, or when one lies in the other without
 // having been written that way.

@@ -53,7 +53,14 @@ struct ProcessPolicy {
   std::optional<std::string> working_directory;
   std::vector<std::string> allow_groups;  // names of policy/syscall_groups
   std::vector<std::string> deny_groups;
-  std::vector<int> keep_fds;  // descriptors beyond 0, 1, 2 that the session inherits
+  std::vector<int> keep_fds;              // descriptors beyond 0, 1, 2 that the session inherits
+  std::string user;                       // name or number; "": the caller
+  std::string group;                      // name or number; "": the user's own
+  std::vector<std::string> groups;        // supplementary; empty: those of the user database
+  std::vector<std::string> capabilities;  // kept, by their names (sandbox/capabilities.h)
+  std::string umask;                      // octal; "": the caller's
+  int nice = 0;                           // added to the caller's
+  int oom_score_adj = 0;                  // at least
 };
 
 struct EnvironmentPolicy {

@@ -1,5 +1,6 @@
 #include "policy/policy_compiler.h"
 
+#include <linux/capability.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -118,10 +119,11 @@ absl::StatusOr<std::vector<CompiledMount>> CompileMounts(const std::vector<Mount
 }
 
 absl::StatusOr<std::vector<Mount>> ResolveMounts(const SessionPolicy& policy,
-                                                 const PolicyVariables& variables) {
+                                                 const PolicyVariables& variables,
+                                                 const SessionIdentity& identity) {
   std::vector<Mount> mounts;
   for (const Mount& mount : policy.mounts) {
-    absl::StatusOr<Mount> resolved = ResolveMount(mount, variables);
+    absl::StatusOr<Mount> resolved = ResolveMount(mount, variables, identity);
     if (!resolved.ok()) return resolved.status();
     mounts.push_back(*std::move(resolved));
   }
@@ -130,7 +132,10 @@ absl::StatusOr<std::vector<Mount>> ResolveMounts(const SessionPolicy& policy,
 }
 
 // Why reads have to be mediated, as the policy stands; "" when they may be native.
-std::string ReasonToMediateReads(const std::vector<Mount>& mounts) {
+std::string ReasonToMediateReads(const std::vector<Mount>& mounts, CapabilitySet kept) {
+  if ((kept & CapabilityBit(CAP_MKNOD)) != 0) {
+    return "the session keeps mknod, and may not open the devices that it makes";
+  }
   if (mounts.size() > 1) {
     return absl::StrCat(mounts.size(),
                         " mounts are islands: a link in one must not lead a read into another");
@@ -164,13 +169,14 @@ bool SocketsMayBeNative(const std::vector<Mount>& mounts) {
   for (const Mount& mount : mounts) {
     if (&mount != writable && IsAtOrBelow(mount.host, writable->host)) return false;
   }
-  return ReasonToMediateReads({*writable}).empty();
+  return ReasonToMediateReads({*writable}, 0).empty();
 }
 
 absl::Status DecideReads(int landlock_abi, CompiledPolicy* compiled) {
   compiled->sockets_native = SocketsMayBeNative(compiled->policy.mounts);
-  const std::string reason = landlock_abi < 1 ? "this kernel has no Landlock that could decide them"
-                                              : ReasonToMediateReads(compiled->policy.mounts);
+  const std::string reason =
+      landlock_abi < 1 ? "this kernel has no Landlock that could decide them"
+                       : ReasonToMediateReads(compiled->policy.mounts, compiled->identity.kept);
   switch (compiled->policy.scope) {
     case MediationScope::kAll:
       compiled->reads_mediated = true;
@@ -244,8 +250,26 @@ bool WantsPrivateSharedMemory(const SessionPolicy& policy) {
   });
 }
 
+absl::Status DecideIdentity(int landlock_abi, CompiledPolicy* compiled) {
+  absl::StatusOr<SessionIdentity> identity =
+      ResolveIdentity(compiled->policy.process, landlock_abi);
+  if (!identity.ok()) return identity.status();
+  compiled->identity = *std::move(identity);
+  std::string warning = IdentityWarning(compiled->policy.process);
+  if (!warning.empty()) compiled->warnings.push_back(std::move(warning));
+  return absl::OkStatus();
+}
+
+// {user} is whom the session runs as.
+PolicyVariables VariablesOf(const PolicyVariables& caller, const CompiledPolicy& compiled) {
+  PolicyVariables variables = caller;
+  if (!compiled.policy.process.user.empty()) variables.user = compiled.identity.user;
+  return variables;
+}
+
 absl::Status ResolveGrants(const PolicyVariables& variables, CompiledPolicy* compiled) {
-  absl::StatusOr<std::vector<Mount>> mounts = ResolveMounts(compiled->policy, variables);
+  absl::StatusOr<std::vector<Mount>> mounts =
+      ResolveMounts(compiled->policy, variables, compiled->identity);
   if (!mounts.ok()) return mounts.status();
   compiled->policy.mounts = *std::move(mounts);
   if (absl::Status kept = KeepStateDirectory(variables.state_directory, &compiled->policy.mounts);
@@ -283,7 +307,8 @@ absl::StatusOr<CompiledPolicy> CompilePolicy(const SessionPolicy& policy,
   if (status.ok()) {
     status = CheckLandlock(policy.kernel, features.landlock_abi, &compiled.missing_walls);
   }
-  if (status.ok()) status = ResolveGrants(variables, &compiled);
+  if (status.ok()) status = DecideIdentity(features.landlock_abi, &compiled);
+  if (status.ok()) status = ResolveGrants(VariablesOf(variables, compiled), &compiled);
   if (status.ok()) status = DecideReads(features.landlock_abi, &compiled);
   if (!status.ok()) return status;
   compiled.broker_domain = PlanBrokerDomain(compiled, features.landlock_abi);

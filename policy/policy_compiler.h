@@ -10,6 +10,7 @@
 
 #include "absl/status/statusor.h"
 #include "policy/glob_set.h"
+#include "policy/identity.h"
 #include "policy/mediated_call.h"
 #include "policy/policy.h"
 #include "sandbox/kernel_features.h"
@@ -52,6 +53,7 @@ struct CompiledPolicy {
   std::vector<CompiledMount> mounts;  // longest guest path first
   std::vector<SystemGrant> system;    // longest path first
   std::string working_directory;      // absolute
+  SessionIdentity identity;
   bool reads_mediated = false;
   std::string reads_reason;  // why, in a sentence, either way
   // Landlock alone says what the policy says of making UNIX socket files: one mount may be written,
@@ -63,6 +65,7 @@ struct CompiledPolicy {
   LandlockPlan session_domain;  // the inner one: no write right on anything mediated
   FilterPlan filter;
   std::vector<std::string> missing_walls;  // only under best_effort
+  std::vector<std::string> warnings;       // what whoever starts it should know
 };
 
 // The variables that expand in mount hosts, as {session} and {user}.

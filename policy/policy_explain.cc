@@ -64,6 +64,25 @@ void AppendGrants(const CompiledPolicy& compiled, std::string* text) {
                   compiled.reads_reason, "\n");
 }
 
+std::string GroupNumbers(const std::vector<gid_t>& groups) {
+  return groups.empty() ? "none" : absl::StrJoin(groups, ", ");
+}
+
+void AppendIdentity(const CompiledPolicy& compiled, std::string* text) {
+  const SessionIdentity& identity = compiled.identity;
+  if (identity.changes) {
+    absl::StrAppend(text, "Identity: ", identity.user, " (uid ", identity.uid, ", gid ",
+                    identity.gid, ", supplementary groups ", GroupNumbers(identity.groups), ")\n");
+  } else {
+    absl::StrAppend(text, "Identity: the caller's user and groups\n");
+  }
+  std::vector<std::string> kept;
+  for (int number = 0; number <= kLastNamedCapability; ++number) {
+    if ((identity.kept & CapabilityBit(number)) != 0) kept.emplace_back(CapabilityName(number));
+  }
+  absl::StrAppend(text, "Capabilities: ", kept.empty() ? "none" : absl::StrJoin(kept, ", "), "\n");
+}
+
 bool HasNestedMounts(const CompiledPolicy& compiled) {
   for (const CompiledMount& inner : compiled.mounts) {
     for (const CompiledMount& outer : compiled.mounts) {
@@ -183,6 +202,7 @@ std::string ExplainPolicy(const CompiledPolicy& compiled,
                           const std::vector<MediatedCall>& mediated_calls) {
   std::string text;
   AppendGrants(compiled, &text);
+  AppendIdentity(compiled, &text);
   AppendNotes(compiled, &text);
   absl::StrAppend(&text, "\n");
   AppendCalls(compiled, mediated_calls, &text);

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "policy/glob_set.h"
+#include "policy/identity.h"
 #include "policy/syscall_groups.h"
 
 namespace sessionctl {
@@ -171,6 +172,58 @@ PolicyKey<SessionPolicy> KeepFdsKey() {
           1048575};
 }
 
+std::string CheckUmask(const std::string& value) {
+  const bool octal = !value.empty() && value.find_first_not_of("01234567") == std::string::npos;
+  const size_t first = value.find_first_not_of('0');
+  const size_t digits = first == std::string::npos ? 0 : value.size() - first;
+  return octal && digits <= 3 ? "" : "is no umask: octal digits up to 777, as \"022\"";
+}
+
+PolicyKey<SessionPolicy> CapabilitiesKey() {
+  PolicyKey<SessionPolicy> key =
+      Checked(StringListKey<SessionPolicy>(
+                  "process", "capabilities", "Capabilities that the session keeps, without CAP_.",
+                  [](SessionPolicy& policy) -> Strings& { return policy.process.capabilities; }),
+              CheckCapability);
+  key.choices = KeepableCapabilities();
+  return key;
+}
+
+PolicyKey<SessionPolicy> UmaskKey() {
+  PolicyKey<SessionPolicy> key =
+      Checked(StringKey<SessionPolicy>(
+                  "process", "umask", "The umask to start with, in octal digits.",
+                  [](SessionPolicy& policy) -> std::string& { return policy.process.umask; }),
+              CheckUmask);
+  key.pattern = "^0*[0-7]{1,3}$";
+  return key;
+}
+
+std::vector<PolicyKey<SessionPolicy>> IdentityKeys() {
+  using P = SessionPolicy;
+  return {
+      Checked(StringKey<P>("process", "user",
+                           "Whom the session runs as: a name or a number. Only root may name "
+                           "another user.",
+                           [](P& policy) -> std::string& { return policy.process.user; }),
+              CheckNotEmpty),
+      Checked(StringKey<P>("process", "group", "The session's group: a name or a number.",
+                           [](P& policy) -> std::string& { return policy.process.group; }),
+              CheckNotEmpty),
+      Checked(StringListKey<P>("process", "groups",
+                               "Supplementary groups, in place of those of the user database.",
+                               [](P& policy) -> Strings& { return policy.process.groups; }),
+              CheckNotEmpty),
+      CapabilitiesKey(),
+      UmaskKey(),
+      IntegerKey<P>("process", "nice", "Added to the caller's nice value.", 0, 19,
+                    [](P& policy) -> int& { return policy.process.nice; }),
+      IntegerKey<P>("process", "oom_score_adj",
+                    "At least this is the session's oom_score_adj (proc(5)).", 0, 1000,
+                    [](P& policy) -> int& { return policy.process.oom_score_adj; }),
+  };
+}
+
 PolicyKey<SessionPolicy> EnvironmentSetKey() {
   return {"environment",
           "set",
@@ -282,7 +335,9 @@ std::vector<PolicyKey<Mount>> MakeMountKeys() {
 const std::vector<PolicyKey<SessionPolicy>>& PolicyKeys() {
   static const auto* const keys = [] {
     auto* all = new std::vector<PolicyKey<SessionPolicy>>(TopLevelKeys());
-    for (PolicyKey<SessionPolicy>& key : SectionKeys()) all->push_back(std::move(key));
+    for (auto make : {SectionKeys, IdentityKeys}) {
+      for (PolicyKey<SessionPolicy>& key : make()) all->push_back(std::move(key));
+    }
     return all;
   }();
   return *keys;

@@ -37,6 +37,8 @@ struct PolicyKey {
   bool required = false;
   // What is wrong with a string, an element, or a map's key; "" when nothing is.
   std::function<std::string(const std::string&)> check = {};
+  std::string pattern =
+      {};  // of a string, for the schema: what `check` says as a regular expression
 };
 
 const std::vector<PolicyKey<SessionPolicy>>& PolicyKeys();

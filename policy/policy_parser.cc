@@ -97,15 +97,16 @@ class ValueReader {
     if (!node.is_string()) return Expected(node, name, "a string");
     const std::string& value = node.as_string()->get();
     if (value.find('\0') != std::string::npos) return Error(node, name, "a NUL byte in a string");
+    // A check says more than that the value is in no list.
+    const std::string wrong = key.check && key.type != KeyType::kStringMap ? key.check(value) : "";
+    if (!wrong.empty()) {
+      return Error(node, name, absl::StrCat("\"", absl::Utf8SafeCEscape(value), "\": ", wrong));
+    }
     if (!key.choices.empty() &&
         std::find(key.choices.begin(), key.choices.end(), value) == key.choices.end()) {
       return Error(node, name,
                    absl::StrCat("\"", Printable(value), "\" is not one of ",
                                 absl::StrJoin(key.choices, ", ")));
-    }
-    const std::string wrong = key.check && key.type != KeyType::kStringMap ? key.check(value) : "";
-    if (!wrong.empty()) {
-      return Error(node, name, absl::StrCat("\"", absl::Utf8SafeCEscape(value), "\": ", wrong));
     }
     return KeyValue(value);
   }

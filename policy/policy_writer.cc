@@ -109,7 +109,11 @@ Json IntegerSchema(const PolicyKey<T>& key) {
 template <typename T>
 Json ValueSchema(const PolicyKey<T>& key) {
   switch (key.type) {
-    case KeyType::kString: return StringSchema(key.choices);
+    case KeyType::kString: {
+      Json schema = StringSchema(key.choices);
+      if (!key.pattern.empty()) schema["pattern"] = key.pattern;
+      return schema;
+    }
     case KeyType::kStringList: return {{"type", "array"}, {"items", StringSchema(key.choices)}};
     case KeyType::kStringMap:
       return {{"type", "object"}, {"additionalProperties", {{"type", "string"}}}};

@@ -1,6 +1,7 @@
 #include "policy/wall_plans.h"
 
 #include <fcntl.h>
+#include <linux/capability.h>
 
 #include <algorithm>
 #include <map>
@@ -16,9 +17,7 @@ constexpr uint64_t kRead = landlock::kFsReadFile | landlock::kFsReadDir;
 // The kernel opens what it executes for reading too (fs/exec.c, do_open_execat).
 constexpr uint64_t kExecuteNatively = landlock::kFsReadFile | landlock::kFsExecute;
 constexpr uint64_t kDevice = landlock::kFsReadFile | landlock::kFsWriteFile | landlock::kFsIoctlDev;
-// No device is made in a mount, and the broker opens none there.
-constexpr uint64_t kNeverInMounts =
-    landlock::kFsMakeChar | landlock::kFsMakeBlock | landlock::kFsIoctlDev;
+constexpr uint64_t kMakeDevices = landlock::kFsMakeChar | landlock::kFsMakeBlock;
 
 // O_TMPFILE without its O_DIRECTORY bit (asm-generic/fcntl.h, __O_TMPFILE).
 constexpr uint64_t kTmpfileBit = 020000000;
@@ -30,11 +29,14 @@ bool GrantsTerminals(const CompiledPolicy& compiled) {
   });
 }
 
-uint64_t BrokerMountAccess(const Mount& mount, int landlock_abi) {
+// The broker opens no device in a mount, and makes one only for a session that keeps the
+// capability.
+uint64_t BrokerMountAccess(const Mount& mount, CapabilitySet kept, int landlock_abi) {
   uint64_t access = mount.mode == MountMode::kReadWrite
-                        ? landlock::FsAccessOfAbi(landlock_abi) & ~kNeverInMounts
+                        ? landlock::FsAccessOfAbi(landlock_abi) & ~landlock::kFsIoctlDev
                         : kRead | landlock::kFsExecute;
   if (!mount.exec) access &= ~landlock::kFsExecute;
+  if ((kept & CapabilityBit(CAP_MKNOD)) == 0) access &= ~kMakeDevices;
   return access;
 }
 
@@ -116,7 +118,7 @@ LandlockPlan PlanBrokerDomain(const CompiledPolicy& compiled, int landlock_abi) 
   // The broker signals its own session only, which is nested below it, and connects to nothing.
   plan.scoped = landlock::ScopesOfAbi(landlock_abi);
   for (const CompiledMount& mount : compiled.mounts) {
-    AddGrant(mount.mount.host, BrokerMountAccess(mount.mount, landlock_abi),
+    AddGrant(mount.mount.host, BrokerMountAccess(mount.mount, compiled.identity.kept, landlock_abi),
              MountReason(mount.mount), &plan);
   }
   for (const SystemGrant& grant : compiled.system) {

@@ -1,7 +1,11 @@
 #include "sandbox/launch.h"
 
 #include <fcntl.h>
+#include <linux/keyctl.h>
+#include <sys/personality.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -10,6 +14,7 @@
 
 #include "sandbox/base/fd_channel.h"
 #include "sandbox/base/raw_log.h"
+#include "sandbox/privileges.h"
 #include "sandbox/seccomp_filter.h"
 
 namespace sessionctl {
@@ -17,6 +22,7 @@ namespace {
 
 constexpr int kNrCloseRange = 436;
 constexpr int kLastSignal = 64;
+constexpr unsigned long kTimerSlackNanoseconds = 50000;  // the kernel's own for new processes
 
 std::vector<char*> Pointers(std::vector<std::string>& strings) {
   std::vector<char*> pointers;
@@ -45,6 +51,7 @@ const char* LaunchStageName(LaunchFailure::Stage stage) {
   switch (stage) {
     case LaunchFailure::Stage::kNone: return "none";
     case LaunchFailure::Stage::kDescriptors: return "arranging descriptors";
+    case LaunchFailure::Stage::kAttributes: return "setting the process's attributes";
     case LaunchFailure::Stage::kWorkingDirectory: return "entering the working directory";
     case LaunchFailure::Stage::kLandlock: return "entering the Landlock domain";
     case LaunchFailure::Stage::kFilter: return "installing the seccomp filter";
@@ -100,11 +107,28 @@ bool LaunchPlan::ArrangeDescriptors() const {
   return true;
 }
 
+// What a process inherits and nobody would think of, set on purpose (docs/policy.md).
+bool LaunchPlan::SetAttributes() const {
+  if (keep_only && !KeepOnly(*keep_only).ok()) return false;
+  if (umask) ::umask(*umask);
+  // Raising is everybody's right.
+  if (nice != 0 && setpriority(PRIO_PROCESS, 0, getpriority(PRIO_PROCESS, 0) + nice) != 0) {
+    return false;
+  }
+  if (prctl(PR_SET_TIMERSLACK, kTimerSlackNanoseconds) != 0) return false;
+  if (personality(PER_LINUX) < 0) return false;
+  // Keys of the caller are not the session's. A user has a quota of keyrings, and a session that
+  // may not use keys needs none.
+  const bool own_keyring = syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, nullptr, 0, 0, 0) >= 0;
+  return own_keyring || !needs_own_keyring;
+}
+
 void LaunchPlan::RunChild() const {
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (own_terminal_session) setsid();
   ResetSignals(signal_mask);
   if (!ArrangeDescriptors()) Fail(LaunchFailure::Stage::kDescriptors, errno);
+  if (!SetAttributes()) Fail(LaunchFailure::Stage::kAttributes, errno);
   if (chdir(working_directory.c_str()) != 0) Fail(LaunchFailure::Stage::kWorkingDirectory, errno);
   if (ruleset != nullptr) {
     SysStatus restricted = ruleset->RestrictSelf();

@@ -8,11 +8,13 @@
 #include <sys/types.h>
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "sandbox/base/owned_fd.h"
 #include "sandbox/base/sys_result.h"
+#include "sandbox/capabilities.h"
 #include "sandbox/landlock.h"
 
 namespace sessionctl {
@@ -23,6 +25,7 @@ struct LaunchFailure {
   enum class Stage : uint32_t {
     kNone,
     kDescriptors,
+    kAttributes,
     kWorkingDirectory,
     kLandlock,
     kFilter,
@@ -50,6 +53,10 @@ class LaunchPlan {
   std::string working_directory;
   bool own_terminal_session = false;         // setsid: detached
   sigset_t signal_mask = {};                 // what the command starts with
+  std::optional<CapabilitySet> keep_only;    // of the broker's capabilities; nullopt: all
+  std::optional<mode_t> umask;               // nullopt: the caller's
+  int nice = 0;                              // added
+  bool needs_own_keyring = false;            // else it is taken where the kernel gives one
   const LandlockRuleset* ruleset = nullptr;  // nullptr only under best_effort
   const std::vector<sock_filter>* filter = nullptr;
   int channel = -1;  // to the broker: the listener goes out, one byte comes back
@@ -62,6 +69,7 @@ class LaunchPlan {
  private:
   [[noreturn]] void Fail(LaunchFailure::Stage stage, int error) const;
   bool ArrangeDescriptors() const;
+  bool SetAttributes() const;
   [[noreturn]] void Execute() const;
 
   std::vector<std::string> program_paths_;

@@ -1,5 +1,7 @@
 #include "sandbox/remote_task.h"
 
+#include <sys/resource.h>
+#include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -16,6 +18,9 @@
 namespace sessionctl {
 namespace {
 
+constexpr size_t kShortText = 4096;
+constexpr size_t kManyGroups = 1 << 20;  // NGROUPS_MAX numbers
+
 size_t PageSize() {
   static const size_t size = static_cast<size_t>(sysconf(_SC_PAGESIZE));
   return size;
@@ -31,6 +36,7 @@ SysResult<size_t> ReadWithinPage(pid_t tid, uint64_t address, void* data, size_t
   // An address of the caller's memory, never followed here.
   // NOLINTNEXTLINE(performance-no-int-to-ptr)
   iovec remote = {reinterpret_cast<void*>(address), size};
+  OwnCapabilities look;
   ssize_t count = process_vm_readv(tid, &local, 1, &remote, 1, 0);
   if (count < 0) return MemoryError(errno);
   if (count == 0) return Errno(EFAULT);
@@ -42,6 +48,18 @@ uint64_t StatusField(std::string_view text, std::string_view name, int base) {
   size_t at = text.find(name);
   if (at == std::string_view::npos) return 0;
   return strtoull(text.data() + at + name.size(), nullptr, base);
+}
+
+RemoteTask::Status ParseStatus(std::string_view text) {
+  RemoteTask::Status status;
+  status.umask = static_cast<mode_t>(StatusField(text, "\nUmask:\t", 8));
+  status.thread_group = static_cast<pid_t>(StatusField(text, "\nTgid:\t", 10));
+  constexpr std::string_view kState = "\nState:\t";
+  const size_t state = text.find(kState);
+  if (state != std::string_view::npos && state + kState.size() < text.size()) {
+    status.state = text[state + kState.size()];
+  }
+  return status;
 }
 
 }  // namespace
@@ -84,10 +102,25 @@ SysStatus RemoteTask::ReadMemory(uint64_t address, void* data, size_t size) cons
   return Done{};
 }
 
+// What is below /proc/TID belongs to the task's own user, or to root where it has been another one
+// (proc(5)).
 SysResult<OwnedFd> RemoteTask::OpenProc(const char* name, int flags) const {
   char path[64];
   snprintf(path, sizeof(path), "%d/%s", tid_, name);
+  {
+    OwnCapabilities look;
+    SysResult<OwnedFd> opened = OpenAt(proc_, path, flags);
+    if (opened.ok() || opened.error() != EACCES || !OwnCapabilities::Differ()) return opened;
+  }
+  OwnCapabilities look(OwnCapabilities::Ids::kOwn);
   return OpenAt(proc_, path, flags);
+}
+
+SysResult<std::string> RemoteTask::ReadProc(const char* name, size_t limit) const {
+  char path[64];
+  snprintf(path, sizeof(path), "%d/%s", tid_, name);
+  OwnCapabilities look;
+  return ReadSmallFile(proc_, path, limit);
 }
 
 SysResult<OwnedFd> RemoteTask::WorkingDirectory() const {
@@ -101,6 +134,7 @@ SysResult<OwnedFd> RemoteTask::Descriptor(int fd) const {
   // unshared it.
   if (!pidfd.ok() && pidfd.error() == EINVAL) pidfd = PidfdOpen(tid_, 0);
   if (pidfd.ok()) {
+    OwnCapabilities look;
     SysResult<OwnedFd> duplicate = PidfdGetfd(pidfd->get(), fd);
     if (duplicate.ok() || duplicate.error() == EBADF) return duplicate;
   }
@@ -114,25 +148,53 @@ SysResult<OwnedFd> RemoteTask::Descriptor(int fd) const {
 }
 
 SysResult<RemoteTask::Status> RemoteTask::ReadStatus() const {
-  char name[32];
-  snprintf(name, sizeof(name), "%d/status", tid_);
-  SysResult<std::string> text = ReadSmallFile(proc_, name, 4096);
+  SysResult<std::string> text = ReadProc("status", kShortText);
   if (!text.ok()) return Errno(text.error());
-  Status status;
-  status.umask = static_cast<mode_t>(StatusField(*text, "\nUmask:\t", 8));
-  status.thread_group = static_cast<pid_t>(StatusField(*text, "\nTgid:\t", 10));
-  constexpr std::string_view kState = "\nState:\t";
-  const size_t state = text->find(kState);
-  if (state != std::string::npos && state + kState.size() < text->size()) {
-    status.state = (*text)[state + kState.size()];
+  return ParseStatus(*text);
+}
+
+SysResult<std::pair<RemoteTask::Status, FileCredentials>> RemoteTask::ReadStatusAndCredentials()
+    const {
+  SysResult<std::string> text = ReadProc("status", kShortText);
+  if (text.ok() && text->size() == kShortText) text = ReadProc("status", kManyGroups);
+  if (!text.ok()) return Errno(text.error());
+  std::optional<FileCredentials> credentials = ParseCredentials(*text);
+  if (!credentials) return Errno(EIO);
+  return std::make_pair(ParseStatus(*text), *std::move(credentials));
+}
+
+SysResult<uint64_t> RemoteTask::Limit(int resource) const {
+  struct rlimit limit;
+  if (prlimit(tid_, static_cast<__rlimit_resource>(resource), nullptr, &limit) == 0) {
+    return limit.rlim_cur;
   }
-  return status;
+  if (errno != EPERM) return LastErrno();
+  // Of a thread that is another user, prlimit tells nothing; everybody may read the file.
+  const char* name = resource == RLIMIT_FSIZE    ? "\nMax file size "
+                     : resource == RLIMIT_NOFILE ? "\nMax open files "
+                                                 : nullptr;
+  if (name == nullptr) return Errno(EINVAL);
+  SysResult<std::string> text = ReadProc("limits", kShortText);
+  if (!text.ok()) return Errno(text.error());
+  const size_t at = text->find(name);
+  if (at == std::string::npos) return Errno(EIO);
+  const size_t value = text->find_first_not_of(' ', at + strlen(name));
+  if (value == std::string::npos) return Errno(EIO);
+  if (text->compare(value, 9, "unlimited") == 0) return uint64_t{RLIM_INFINITY};
+  return uint64_t{strtoull(text->c_str() + value, nullptr, 10)};
+}
+
+SysResult<OwnedFd> RemoteTask::DescriptorTable() const {
+  return OpenProc("fd", O_RDONLY | O_DIRECTORY);
+}
+
+void RemoteTask::Signal(int signal) const {
+  OwnCapabilities look;
+  syscall(SYS_tkill, tid_, signal);
 }
 
 SysResult<dev_t> RemoteTask::ControllingTerminal() const {
-  char name[32];
-  snprintf(name, sizeof(name), "%d/stat", tid_);
-  SysResult<std::string> text = ReadSmallFile(proc_, name, 4096);
+  SysResult<std::string> text = ReadProc("stat", kShortText);
   if (!text.ok()) return Errno(text.error());
   size_t at = text->rfind(')');  // the command's name may hold anything
   if (at == std::string::npos) return Errno(EIO);

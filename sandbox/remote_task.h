@@ -1,4 +1,5 @@
-// A thread of the session, seen from its broker: its memory, descriptors, working directory, umask.
+// A thread of the session, seen from its broker: its memory, descriptors, working directory, umask,
+// credentials. Looks go by the broker's own capabilities, whoever the calling thread acts as.
 // All of it may change or vanish at any time; whoever looks asks Notifier::StillWaiting afterwards.
 // Reads are single: nothing here ever reads the same memory twice. Any thread.
 #ifndef SANDBOX_REMOTE_TASK_H_
@@ -9,9 +10,11 @@
 #include <cstddef>
 #include <cstdint>
 #include <string>
+#include <utility>
 
 #include "sandbox/base/owned_fd.h"
 #include "sandbox/base/sys_result.h"
+#include "sandbox/credentials.h"
 
 namespace sessionctl {
 
@@ -43,11 +46,21 @@ class RemoteTask {
   SysResult<OwnedFd> Descriptor(int fd) const;
 
   SysResult<Status> ReadStatus() const;
+  // The same, and whose rights the task has with files. One look: a task that waits in a call
+  // changes neither.
+  SysResult<std::pair<Status, FileCredentials>> ReadStatusAndCredentials() const;
+  // The soft limit: RLIMIT_FSIZE or RLIMIT_NOFILE. Errors: EINVAL for another, ESRCH.
+  SysResult<uint64_t> Limit(int resource) const;
+  // The directory /proc/TID/fd, for listing.
+  SysResult<OwnedFd> DescriptorTable() const;
+  // To the thread itself, which must be waiting in its call (trap 18).
+  void Signal(int signal) const;
   // The device number of the controlling terminal, 0 for none.
   SysResult<dev_t> ControllingTerminal() const;
 
  private:
   SysResult<OwnedFd> OpenProc(const char* name, int flags) const;
+  SysResult<std::string> ReadProc(const char* name, size_t limit) const;
 
   int proc_;
   pid_t tid_;

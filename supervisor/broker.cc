@@ -13,6 +13,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <memory>
 #include <utility>
@@ -21,6 +22,7 @@
 #include "sandbox/base/fd_channel.h"
 #include "sandbox/base/raw_log.h"
 #include "sandbox/base/syscalls.h"
+#include "sandbox/credentials.h"
 #include "sandbox/landlock.h"
 #include "sandbox/launch.h"
 #include "sandbox/notifier.h"
@@ -101,6 +103,33 @@ void RaiseOwnLimits() {
   signal(SIGXFSZ, SIG_IGN);  // EFBIG is answer enough
 }
 
+// A session is no less likely to be ended when memory runs out than any other program, whatever its
+// caller is (sshd, a service with OOMScoreAdjust). Raising is everybody's right. The broker shares
+// it: without it there is no session.
+absl::Status RaiseOomScore(int least) {
+  constexpr char kFile[] = "/proc/self/oom_score_adj";
+  SysResult<std::string> text = ReadSmallFile(AT_FDCWD, kFile, 16);
+  if (text.ok() && atoi(text->c_str()) >= least) return absl::OkStatus();
+  const std::string value = std::to_string(least);
+  SysResult<OwnedFd> file = OpenAt(AT_FDCWD, kFile, O_WRONLY);
+  SysStatus written =
+      file.ok() ? WriteAll(file->get(), value.data(), value.size()) : Errno(file.error());
+  if (written.ok() || least == 0) return absl::OkStatus();
+  return absl::InternalError(
+      absl::StrCat("process.oom_score_adj ", value, ": ", strerror(written.error())));
+}
+
+void SetAttributes(const CompiledPolicy& policy, LaunchPlan* plan) {
+  const ProcessPolicy& process = policy.policy.process;
+  if (policy.identity.credentials_may_change) plan->keep_only = policy.identity.kept;
+  if (!process.umask.empty()) {
+    plan->umask = static_cast<mode_t>(strtoul(process.umask.c_str(), nullptr, 8));
+  }
+  plan->nice = process.nice;
+  const std::vector<std::string>& allowed = process.allow_groups;
+  plan->needs_own_keyring = std::find(allowed.begin(), allowed.end(), "keyring") != allowed.end();
+}
+
 // Everything from the fork on. Never returns to the caller's code.
 class BrokerProcess {
  public:
@@ -123,6 +152,9 @@ class BrokerProcess {
   void BlockSignals();
   void CloseInherited() const;
   absl::Status Prepare();
+  Privileges PlanPrivileges() const;
+  absl::Status AssumeIdentity();
+  absl::Status CheckMountsAreReachable() const;
   absl::Status EnterDomain();
   void StartSession();
   void TakeListener(int channel);
@@ -199,12 +231,49 @@ absl::Status BrokerProcess::Prepare() {
   return EnterDomain();
 }
 
+Privileges BrokerProcess::PlanPrivileges() const {
+  const SessionIdentity& identity = policy_.identity;
+  Privileges privileges;
+  if (identity.changes) {
+    privileges.become =
+        UserAndGroups{.uid = identity.uid, .gid = identity.gid, .groups = identity.groups};
+  }
+  privileges.kept = identity.kept;
+  if (identity.credentials_may_change) privileges.own = CapabilitiesForOtherUsers();
+  return privileges;
+}
+
+absl::Status BrokerProcess::AssumeIdentity() {
+  if (absl::Status raised = RaiseOomScore(policy_.policy.process.oom_score_adj); !raised.ok()) {
+    return raised;
+  }
+  if (SysStatus dropped = AssumePrivileges(PlanPrivileges()); !dropped.ok()) {
+    return absl::InternalError(absl::StrCat("dropping privileges: ", strerror(dropped.error())));
+  }
+  SysResult<FileCredentials> own = CurrentCredentials();
+  if (!own.ok()) return absl::InternalError(absl::StrCat("capget: ", strerror(own.error())));
+  view_->SetOwnCredentials(std::move(*own));
+  // A change of user takes it away (prctl(2)).
+  prctl(PR_SET_PDEATHSIG, SIGTERM);
+  if (getppid() != parent_) _exit(kOwnFailure);
+  return policy_.identity.changes ? CheckMountsAreReachable() : absl::OkStatus();
+}
+
+// What the session does natively in a mount goes by the host's path.
+absl::Status BrokerProcess::CheckMountsAreReachable() const {
+  for (const MountView& mount : view_->mounts()) {
+    const std::string& host = mount.rules->mount.host;
+    if (faccessat(AT_FDCWD, host.c_str(), X_OK, AT_EACCESS) == 0) continue;
+    return absl::PermissionDeniedError(absl::StrCat(
+        "mount ", host, ": user ", policy_.identity.user, " cannot enter it: ", strerror(errno)));
+  }
+  return absl::OkStatus();
+}
+
 // Both rulesets are made before the first is enforced: inside it, not every grant can be opened any
 // more.
 absl::Status BrokerProcess::EnterDomain() {
-  if (SysStatus dropped = DropPrivileges(); !dropped.ok()) {
-    return absl::InternalError(absl::StrCat("dropping privileges: ", strerror(dropped.error())));
-  }
+  if (absl::Status assumed = AssumeIdentity(); !assumed.ok()) return assumed;
   if (policy_.session_domain.handled_fs == 0) return absl::OkStatus();  // best_effort, no Landlock
   absl::StatusOr<LandlockRuleset> session = MakeRuleset(policy_.session_domain, *view_);
   if (!session.ok()) return session.status();
@@ -235,6 +304,7 @@ void BrokerProcess::StartSession() {
   plan.working_directory = policy_.working_directory;
   plan.own_terminal_session = !options_.foreground;
   plan.signal_mask = mask_;
+  SetAttributes(policy_, &plan);
   plan.ruleset = session_ruleset_.get();
   plan.filter = &filter_;
   plan.channel = channel[1];
@@ -384,7 +454,9 @@ absl::StatusOr<Broker> Broker::Start(const BrokerOptions& options) {
   sigprocmask(SIG_SETMASK, nullptr, &mask);
   if (options.policy->private_shared_memory) {
     // A machine whose /dev/shm cannot be used has no shared memory for its sessions either.
-    if (SysResult<SharedMemory> made = SharedMemory::Create(); made.ok()) {
+    const SessionIdentity& identity = options.policy->identity;
+    if (SysResult<SharedMemory> made = SharedMemory::Create(identity.uid, identity.gid);
+        made.ok()) {
       broker.shared_memory_ = std::move(*made);
     }
   }

@@ -1,7 +1,6 @@
 // ResolveEnvironment (broker.h): a clean environment by default, and what the policy passes or
 // sets.
 #include <pwd.h>
-#include <unistd.h>
 
 #include <map>
 #include <string>
@@ -43,7 +42,7 @@ std::vector<std::string> ResolveEnvironment(const CompiledPolicy& policy,
   values["HOME"] = values["TMPDIR"] = WritableDirectory(policy);
   values["PWD"] = policy.working_directory;
   values["LANG"] = "C.UTF-8";
-  if (const passwd* user = getpwuid(getuid()); user != nullptr) {
+  if (const passwd* user = getpwuid(policy.identity.uid); user != nullptr) {
     values["USER"] = values["LOGNAME"] = user->pw_name;
   }
   const EnvironmentPolicy& rules = policy.policy.environment;

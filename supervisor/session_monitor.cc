@@ -132,6 +132,9 @@ absl::Status Monitor::MakeDirectory() {
   record_.command = options_.argv;
   record_.created = CurrentTimestamp();
   record_.missing_walls = policy_->missing_walls;
+  record_.user = policy_->identity.user;
+  record_.capabilities = policy_->policy.process.capabilities;
+  record_.warnings = policy_->warnings;
   for (const CompiledMount& mount : policy_->mounts) {
     const bool read_only = mount.mount.mode == MountMode::kReadOnly;
     record_.mounts.push_back({.host = mount.mount.host, .mode = read_only ? "ro" : "rw"});

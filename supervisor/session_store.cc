@@ -71,6 +71,9 @@ ordered_json ToJson(const SessionRecord& record) {
   result["mediated_calls"] = record.mediated_calls;
   result["denials"] = record.denials;
   result["missing_walls"] = record.missing_walls;
+  result["user"] = record.user;
+  result["capabilities"] = record.capabilities;
+  result["warnings"] = record.warnings;
   return result;
 }
 
@@ -245,6 +248,9 @@ absl::StatusOr<SessionRecord> RecordFromJson(const std::string& text) {
   record.mediated_calls = NumberMember<uint64_t>(value, "mediated_calls").value_or(0);
   record.denials = NumberMember<uint64_t>(value, "denials").value_or(0);
   record.missing_walls = StringsMember(value, "missing_walls");
+  record.user = StringMember(value, "user");
+  record.capabilities = StringsMember(value, "capabilities");
+  record.warnings = StringsMember(value, "warnings");
   return record;
 }
 

@@ -84,6 +84,9 @@ struct SessionRecord {
   uint64_t mediated_calls = 0;  // known at the end
   uint64_t denials = 0;
   std::vector<std::string> missing_walls;
+  std::string user;                       // whom it runs as
+  std::vector<std::string> capabilities;  // what it keeps
+  std::vector<std::string> warnings;
 
   bool ended_already() const {
     return state != SessionState::kStarting && state != SessionState::kRunning;

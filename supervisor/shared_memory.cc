@@ -22,18 +22,18 @@ namespace sessionctl {
 namespace {
 
 // sessionctl-UID-PID-ID: whose it is and who removes it.
-std::string NamePrefix() { return absl::StrCat("sessionctl-", geteuid(), "-"); }
+std::string NamePrefix(uid_t owner) { return absl::StrCat("sessionctl-", owner, "-"); }
 
-// Is `name` a directory of ours whose maker is gone? The process id spares most locks; the lock
+// Is `name` a directory of `owner` whose maker is gone? The process id spares most locks; the lock
 // decides, since ids are used again and may be another namespace's.
-bool IsAbandoned(int shm, const std::string& name) {
-  const pid_t maker = static_cast<pid_t>(atoi(name.c_str() + NamePrefix().size()));
+bool IsAbandoned(int shm, const std::string& name, uid_t owner) {
+  const pid_t maker = static_cast<pid_t>(atoi(name.c_str() + NamePrefix(owner).size()));
   if (maker > 0 && kill(maker, 0) == 0) return false;
   SysResult<OwnedFd> directory =
       OpenAt(shm, name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
   if (!directory.ok()) return false;
   SysResult<struct stat> info = Fstat(directory->get());
-  if (!info.ok() || info->st_uid != geteuid()) return false;
+  if (!info.ok() || info->st_uid != owner) return false;
   return flock(directory->get(), LOCK_EX | LOCK_NB) == 0;
 }
 
@@ -53,24 +53,25 @@ std::vector<std::string> NamesIn(int directory) {
   return names;
 }
 
-void RemoveAbandoned(int shm) {
-  const std::string prefix = NamePrefix();
+void RemoveAbandoned(int shm, uid_t owner) {
+  const std::string prefix = NamePrefix(owner);
   for (const std::string& name : NamesIn(shm)) {
-    if (name.starts_with(prefix) && IsAbandoned(shm, name)) RemoveTree(shm, name);
+    if (name.starts_with(prefix) && IsAbandoned(shm, name, owner)) RemoveTree(shm, name);
   }
 }
 
 }  // namespace
 
-SysResult<SharedMemory> SharedMemory::Create() {
+SysResult<SharedMemory> SharedMemory::Create(uid_t owner, gid_t group) {
   SysResult<OwnedFd> shm = OpenAt(AT_FDCWD, kSharedMemoryPath, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
   if (!shm.ok()) return Errno(shm.error());
-  RemoveAbandoned(shm->get());
-  const std::string name = absl::StrCat(NamePrefix(), getpid(), "-", NewSessionId());
+  RemoveAbandoned(shm->get(), owner);
+  const std::string name = absl::StrCat(NamePrefix(owner), getpid(), "-", NewSessionId());
   SysResult<OwnedFd> directory = MakeDirectoryBeneath(shm->get(), name, 0700);
   if (!directory.ok()) return Errno(directory.error());
   // Ours is the only process that knows the name, and its id keeps others of ours from looking.
   if (flock(directory->get(), LOCK_EX | LOCK_NB) != 0) return LastErrno();
+  if (owner != geteuid() && fchown(directory->get(), owner, group) != 0) return LastErrno();
   return SharedMemory(absl::StrCat(kSharedMemoryPath, "/", name), std::move(*directory));
 }
 

@@ -8,6 +8,8 @@
 #ifndef SUPERVISOR_SHARED_MEMORY_H_
 #define SUPERVISOR_SHARED_MEMORY_H_
 
+#include <sys/types.h>
+
 #include <string>
 
 #include "policy/policy_compiler.h"
@@ -20,9 +22,10 @@ namespace sessionctl {
 // session's last process has gone.
 class SharedMemory {
  public:
-  // Makes the directory, mode 0700, and first removes those that killed sessions of this user left
-  // behind. Any thread. Errors: what mkdir(2) and open(2) answer below /dev/shm.
-  static SysResult<SharedMemory> Create();
+  // Makes the directory for whom the session runs as, mode 0700, and first removes those that
+  // killed sessions of that user left behind. Any thread. Errors: what mkdir(2), open(2) and
+  // chown(2) answer below /dev/shm.
+  static SysResult<SharedMemory> Create(uid_t owner, gid_t group);
 
   SharedMemory(SharedMemory&& other) noexcept;
   SharedMemory& operator=(SharedMemory&& other) noexcept;

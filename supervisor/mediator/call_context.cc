@@ -4,12 +4,11 @@
 #include <fcntl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <csignal>
-#include <cstdio>
 #include <memory>
+#include <utility>
 
 #include "sandbox/base/syscalls.h"
 #include "sandbox/walls.h"
@@ -126,7 +125,28 @@ int CallContext::CheckDescriptorMetadata(const PinnedObject& object) {
   return CheckObject(Operation::kMetadata, object);
 }
 
+SysStatus CallContext::AdoptCredentials() {
+  const SessionIdentity& identity = session_.policy().identity;
+  if (identity.kept == 0) return Done{};
+  SysResult<std::pair<RemoteTask::Status, FileCredentials>> callers =
+      task_.ReadStatusAndCredentials();
+  if (!callers.ok()) return Errno(ESRCH);
+  // What was read may be another thread's that got the same id (trap 18).
+  if (!StillWaiting()) return Errno(ESRCH);
+  umask_ = callers->first.umask;
+  callers->second.effective &= identity.kept;
+  SysResult<AdoptedCredentials> adopted =
+      AdoptedCredentials::Adopt(session_.own_credentials(), callers->second);
+  if (!adopted.ok()) return Errno(adopted.error());
+  credentials_.emplace(std::move(*adopted));
+  return Done{};
+}
+
 SysStatus CallContext::AdoptUmask() const {
+  if (umask_) {
+    umask(*umask_);
+    return Done{};
+  }
   SysResult<RemoteTask::Status> status = task_.ReadStatus();
   if (!status.ok()) return Errno(status.error() == ENOENT ? ESRCH : status.error());
   umask(status->umask);
@@ -134,28 +154,23 @@ SysStatus CallContext::AdoptUmask() const {
 }
 
 bool CallContext::ExceedsFileSizeLimit(int64_t size) const {
-  struct rlimit limit;
-  if (prlimit(task_.tid(), RLIMIT_FSIZE, nullptr, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY ||
-      static_cast<uint64_t>(size) <= limit.rlim_cur) {
-    return false;
-  }
+  SysResult<uint64_t> limit = task_.Limit(RLIMIT_FSIZE);
+  if (!limit.ok() || *limit == RLIM_INFINITY || static_cast<uint64_t>(size) <= *limit) return false;
   // The thread is held in its call, so its id is its own (trap 18); Landlock lets us signal our
   // session only.
-  if (StillWaiting()) syscall(SYS_tkill, task_.tid(), SIGXFSZ);
+  if (StillWaiting()) task_.Signal(SIGXFSZ);
   return true;
 }
 
 bool CallContext::DescriptorTableIsFull() const {
-  struct rlimit limit;
-  if (prlimit(task_.tid(), RLIMIT_NOFILE, nullptr, &limit) != 0) return false;
-  if (limit.rlim_cur == 0) return true;
+  SysResult<uint64_t> limit = task_.Limit(RLIMIT_NOFILE);
+  if (!limit.ok()) return false;
+  if (*limit == 0) return true;
   // Descriptors are given lowest first: while the highest is free, there is room.
-  SysResult<OwnedFd> highest = task_.Descriptor(static_cast<int>(limit.rlim_cur - 1));
+  SysResult<OwnedFd> highest = task_.Descriptor(static_cast<int>(*limit - 1));
   if (!highest.ok()) return false;
-  char name[32];
-  snprintf(name, sizeof(name), "%d/fd", task_.tid());
-  SysResult<OwnedFd> table = OpenAt(session_.proc(), name, O_RDONLY | O_DIRECTORY);
-  return table.ok() && CountEntries(std::move(*table)) >= limit.rlim_cur;
+  SysResult<OwnedFd> table = task_.DescriptorTable();
+  return table.ok() && CountEntries(std::move(*table)) >= *limit;
 }
 
 }  // namespace sessionctl

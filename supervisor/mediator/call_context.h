@@ -4,9 +4,11 @@
 #define SUPERVISOR_MEDIATOR_CALL_CONTEXT_H_
 
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "policy/access_check.h"
+#include "sandbox/credentials.h"
 #include "sandbox/notifier.h"
 #include "sandbox/remote_task.h"
 #include "supervisor/mediator/blocking_open.h"
@@ -52,6 +54,10 @@ class CallContext {
   // The verdict on changing the metadata of the object behind a caller's own descriptor.
   int CheckDescriptorMetadata(const PinnedObject& object);
 
+  // Where the session keeps capabilities: this worker thread acts on files with the caller's user,
+  // groups and capabilities for as long as the context lives. Errors: ESRCH when the caller is
+  // gone; EPERM when the broker may not take them on.
+  SysStatus AdoptCredentials();
   // Gives this worker thread the caller's umask, so that the kernel applies it (default ACLs
   // included, trap 24).
   SysStatus AdoptUmask() const;
@@ -79,6 +85,8 @@ class CallContext {
   Refusal refusal_;  // before resolver_, which writes it too
   PathResolver resolver_;
   uint64_t id_;
+  std::optional<mode_t> umask_;
+  std::optional<AdoptedCredentials> credentials_;  // last: given back before all else goes
 };
 
 }  // namespace sessionctl

@@ -99,6 +99,9 @@ Reply Mediator::Answer(const Notification& call) {
   SysResult<SyscallRequest> request = DecodeRequest(*row, call, context.task());
   // What was read may belong to another process that got the same thread id (trap 18).
   if (!context.StillWaiting()) return Reply::CallerGone();
+  if (SysStatus adopted = context.AdoptCredentials(); !adopted.ok()) {
+    return adopted.error() == ESRCH ? Reply::CallerGone() : Reply::Error(adopted.error());
+  }
   Reply reply = request.ok() ? row->handler(context, *request) : Reply::Error(request.error());
   if (reply.kind() == Reply::Kind::kCallerGone) return reply;  // nothing was done
   std::string denied_by = context.refusal().RuleBehind(reply.error());

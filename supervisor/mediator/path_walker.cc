@@ -110,7 +110,7 @@ SysStatus PathWalker::WalkAll(bool follow_last) {
 SysResult<PathWalker::Step> PathWalker::Take(const std::string& name, bool may_end_on_link) {
   SysResult<OwnedFd> opened =
       mount_ != nullptr ? mount_->root.OpenBeneath(Top(), name.c_str(), O_PATH | O_NOFOLLOW)
-                        : OpenAt(Top(), name.c_str(), O_PATH | O_NOFOLLOW);
+                        : OpenOutside(name, O_PATH | O_NOFOLLOW);
   if (!opened.ok() && opened.error() == EXDEV && mount_ != nullptr) {
     return Refuse(EXDEV, mount_, "a mount point inside it (cross_device)");
   }
@@ -133,6 +133,28 @@ SysResult<PathWalker::Step> PathWalker::Take(const std::string& name, bool may_e
   return Step::kDescended;
 }
 
+// A process may always look at itself (ptrace_may_access, proc_fd_permission), and the broker walks
+// for it: where the adopted credentials do not let it, its own do.
+SysResult<OwnedFd> PathWalker::OpenOutside(const std::string& name, int flags) const {
+  SysResult<OwnedFd> opened = OpenAt(Top(), name.c_str(), flags);
+  if (opened.ok() || opened.error() != EACCES || !OwnCapabilities::Differ() || !InCallersProc()) {
+    return opened;
+  }
+  for (const auto ids : {OwnCapabilities::Ids::kAdopted, OwnCapabilities::Ids::kOwn}) {
+    OwnCapabilities look(ids);
+    opened = OpenAt(Top(), name.c_str(), flags);
+    if (opened.ok()) break;
+  }
+  return opened;
+}
+
+// Does the walk stand in the /proc/PID of the caller's own process?
+bool PathWalker::InCallersProc() const {
+  if (frames_.size() < 3 || !IsNumber(frames_[2].name) || !OnProcfs(Top())) return false;
+  SysResult<RemoteTask::Status> status = task_.ReadStatus();
+  return status.ok() && frames_[2].name == std::to_string(status->thread_group);
+}
+
 SysStatus PathWalker::Descend(OwnedFd fd, const std::string& name) {
   if (mount_ == nullptr && frames_.size() == 2) {
     SysStatus allowed = RefuseBrokersOwnProc(fd.get(), name);
@@ -147,7 +169,7 @@ SysStatus PathWalker::Descend(OwnedFd fd, const std::string& name) {
 
 SysStatus PathWalker::GoUp() {
   // ".." is looked up in the directory that is left: may it be searched?
-  SysResult<OwnedFd> searched = OpenAt(Top(), ".", O_PATH);
+  SysResult<OwnedFd> searched = OpenOutside(".", O_PATH);
   if (!searched.ok()) return Errno(searched.error());
   if (frames_.size() > 1) {
     frames_.pop_back();
@@ -184,7 +206,7 @@ SysStatus PathWalker::FollowLink(int link) {
 SysStatus PathWalker::FollowMagicLink(const std::string& name, bool last) {
   if (island_ != nullptr) return Refuse(EACCES, island_, "a link leads to a magic link");
   if (!magic_links_) return Errno(ELOOP);
-  SysResult<OwnedFd> target = OpenAt(Top(), name.c_str(), O_PATH);
+  SysResult<OwnedFd> target = OpenOutside(name, O_PATH);
   if (!target.ok()) return Errno(target.error());
   SysResult<std::string> path = PathOfDescriptor(target->get());
   if (!path.ok()) return Errno(path.error());
@@ -247,9 +269,7 @@ int PathWalker::CallersDescriptor(const std::string& name) const {
   if (frames_.size() < 4 || frames_.back().name != "fd" || !IsNumber(name) || name.size() > 9) {
     return -1;
   }
-  SysResult<RemoteTask::Status> status = task_.ReadStatus();
-  if (!status.ok() || frames_[2].name != std::to_string(status->thread_group)) return -1;
-  return std::stoi(name);
+  return InCallersProc() ? std::stoi(name) : -1;
 }
 
 // "self" means the caller, not the broker that walks for it (trap 29).

@@ -47,6 +47,8 @@ class PathWalker {
   SysStatus RestartAtSlash();
   SysStatus CheckIsland() const;
   Errno Refuse(int error, const MountView* mount, const char* why) const;
+  SysResult<OwnedFd> OpenOutside(const std::string& name, int flags) const;
+  bool InCallersProc() const;
   int CallersDescriptor(const std::string& name) const;
   bool ExpandProcSelf(const std::string& name);
   SysStatus RefuseBrokersOwnProc(int fd, const std::string& name) const;

@@ -62,7 +62,7 @@ absl::StatusOr<SessionView> SessionView::Create(const CompiledPolicy& policy) {
 }
 
 bool SessionView::MayFollowLink(int directory, const struct stat& link) const {
-  if (protected_symlinks_ == 0 || link.st_uid == geteuid()) return true;
+  if (protected_symlinks_ == 0 || link.st_uid == CurrentFileUser()) return true;
   constexpr mode_t kSharedSticky = S_ISVTX | S_IWOTH;
   SysResult<struct stat> info = Fstat(directory);
   if (!info.ok()) return false;

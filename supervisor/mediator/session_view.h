@@ -1,5 +1,5 @@
 // What a broker holds of its session for as long as it lives: the policy, the mounts' roots, /proc.
-// Made before the first call is received, immutable afterwards: any thread.
+// Made before the first call is received, immutable from then on: any thread.
 #ifndef SUPERVISOR_MEDIATOR_SESSION_VIEW_H_
 #define SUPERVISOR_MEDIATOR_SESSION_VIEW_H_
 
@@ -7,11 +7,13 @@
 
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "absl/status/statusor.h"
 #include "policy/policy_compiler.h"
 #include "sandbox/base/owned_fd.h"
+#include "sandbox/credentials.h"
 #include "sandbox/mount_root.h"
 
 namespace sessionctl {
@@ -40,6 +42,9 @@ class SessionView {
   const CompiledPolicy& policy() const { return *policy_; }
   const std::vector<MountView>& mounts() const { return mounts_; }  // longest guest path first
   int proc() const { return proc_.get(); }
+  // The broker's, once it has given up what it does not keep.
+  const FileCredentials& own_credentials() const { return own_credentials_; }
+  void SetOwnCredentials(FileCredentials own) { own_credentials_ = std::move(own); }
   // The host's fs.protected_regular and fs.protected_fifos when the session began.
   int protected_regular() const { return protected_regular_; }
   int protected_fifos() const { return protected_fifos_; }
@@ -66,6 +71,7 @@ class SessionView {
   const CompiledPolicy* policy_;
   std::vector<MountView> mounts_;
   OwnedFd proc_;
+  FileCredentials own_credentials_;
   dev_t memory_device_ = 0;
   int protected_regular_ = 0;
   int protected_fifos_ = 0;

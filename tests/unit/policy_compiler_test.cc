@@ -279,6 +279,38 @@ TEST_F(PolicyCompiler, CreateRefusesSomebodyElsesDirectory) {
   ExpectError(Compile({mount}), absl::StatusCode::kPermissionDenied, "belongs to uid 65534");
 }
 
+TEST_F(PolicyCompiler, CreateMakesItForTheSessionsUser) {
+  if (geteuid() != 0) GTEST_SKIP() << "needs root to name another user";
+  policy_.process.user = "65534";
+  Mount mount = At("/made");
+  mount.create = true;
+  CompileOk({mount});
+  struct stat status;
+  ASSERT_EQ(stat((root_ + "/made").c_str(), &status), 0);
+  EXPECT_EQ(status.st_uid, 65534U);
+  EXPECT_EQ(status.st_mode & 07777, 0700U);
+  CompileOk({mount});  // there already, and the user's own
+  policy_.process.user = "1";
+  ExpectError(Compile({mount}), absl::StatusCode::kPermissionDenied, "belongs to uid 65534");
+}
+
+TEST_F(PolicyCompiler, KeptMknodMediatesReadsAndLetsTheBrokerMakeDevices) {
+  if (geteuid() != 0) GTEST_SKIP() << "needs root to keep a capability";
+  const uint64_t devices = landlock::kFsMakeChar | landlock::kFsMakeBlock;
+  for (const LandlockGrant& grant : CompileOk({At("/a")}).broker_domain.grants) {
+    EXPECT_EQ(grant.access & devices, 0U);
+  }
+  policy_.process.capabilities = {"mknod"};
+  const CompiledPolicy compiled = CompileOk({At("/a")});
+  EXPECT_TRUE(compiled.reads_mediated);
+  for (const LandlockGrant& grant : compiled.session_domain.grants) {
+    EXPECT_EQ(grant.access & devices, 0U);
+  }
+  EXPECT_EQ(compiled.broker_domain.grants.front().access & devices, devices);
+  policy_.scope = MediationScope::kWrites;
+  ExpectError(Compile({At("/a")}), absl::StatusCode::kInvalidArgument, "mknod");
+}
+
 TEST_F(PolicyCompiler, UnusableMountIsAnError) {
   std::ofstream(root_ + "/file") << "x";
   ExpectError(Compile({At("/none")}), absl::StatusCode::kNotFound, root_ + "/none");

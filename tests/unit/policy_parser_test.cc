@@ -84,6 +84,13 @@ working_directory = "/srv/shared"
 allow_groups = ["debug"]
 deny_groups = ["memfd_exec"]
 keep_fds = [3, 7]
+user = "www"
+group = "1234"
+groups = ["a", "b"]
+capabilities = ["chown", "setuid"]
+umask = "027"
+nice = 5
+oom_score_adj = 300
 
 [environment]
 pass = ["TERM", "LC_*"]
@@ -123,6 +130,13 @@ TEST(PolicyParser, EveryKeyIsRead) {
   EXPECT_THAT(policy.process.allow_groups, ElementsAre("debug"));
   EXPECT_THAT(policy.process.deny_groups, ElementsAre("memfd_exec"));
   EXPECT_THAT(policy.process.keep_fds, ElementsAre(3, 7));
+  EXPECT_EQ(policy.process.user, "www");
+  EXPECT_EQ(policy.process.group, "1234");
+  EXPECT_THAT(policy.process.groups, ElementsAre("a", "b"));
+  EXPECT_THAT(policy.process.capabilities, ElementsAre("chown", "setuid"));
+  EXPECT_EQ(policy.process.umask, "027");
+  EXPECT_EQ(policy.process.nice, 5);
+  EXPECT_EQ(policy.process.oom_score_adj, 300);
   EXPECT_THAT(policy.environment.pass, ElementsAre("TERM", "LC_*"));
   EXPECT_EQ(policy.environment.set.at("PATH"), "/usr/bin");
   EXPECT_EQ(policy.environment.set.at("EMPTY"), "");
@@ -183,9 +197,23 @@ TEST(PolicyParser, WrongTypeNamesBoth) {
   EXPECT_THAT(Error("name = 2020-01-01\n"), HasSubstr("found a date or time"));
 }
 
+TEST(PolicyParser, CapabilityThatCannotBeKeptIsAnErrorWithItsPlace) {
+  EXPECT_THAT(
+      Error("[process]\ncapabilities = [\"chown\", \"sys_ptrace\"]\n"),
+      HasSubstr("p.toml:2:26: process.capabilities: \"sys_ptrace\": cannot be kept: it takes "
+                "over processes"));
+  EXPECT_THAT(Error("[process]\ncapabilities = [\"CAP_CHOWN\"]\n"),
+              HasSubstr("p.toml:2:17: process.capabilities: \"CAP_CHOWN\": no such capability"));
+}
+
 TEST(PolicyParser, ValueOutOfRangeIsAnError) {
   EXPECT_THAT(Error("version = 2\n"), HasSubstr("version: 2 is not between 1 and 1"));
   EXPECT_THAT(Error("[process]\nkeep_fds = [2]\n"), HasSubstr("process.keep_fds: 2 is not"));
+  EXPECT_THAT(Error("[process]\nnice = -1\n"), HasSubstr("-1 is not between 0 and 19"));
+  for (const char* umask : {"", "8", "1000", "-1", "022 ", "0o22"}) {
+    EXPECT_THAT(Error(std::string("[process]\numask = \"") + umask + "\"\n"),
+                HasSubstr("is no umask"));
+  }
   EXPECT_THAT(Error("[kernel]\nmin_landlock_abi = -1\n"), HasSubstr("-1 is not between"));
   EXPECT_THAT(Error("[[mount]]\nhost = \"/a\"\nmode = \"wr\"\n"),
               HasSubstr("mount.mode: \"wr\" is not one of ro, rw"));
@@ -334,6 +362,11 @@ TEST(PolicyToToml, RoundTrips) {
   ExpectSame(policy, again);
   EXPECT_EQ(again.mounts[0].deny, policy.mounts[0].deny);
   EXPECT_EQ(again.process.keep_fds, policy.process.keep_fds);
+  EXPECT_EQ(again.process.user, policy.process.user);
+  EXPECT_EQ(again.process.groups, policy.process.groups);
+  EXPECT_EQ(again.process.capabilities, policy.process.capabilities);
+  EXPECT_EQ(again.process.umask, policy.process.umask);
+  EXPECT_EQ(again.process.nice, policy.process.nice);
   EXPECT_EQ(again.process.working_directory, policy.process.working_directory);
   EXPECT_EQ(again.kernel.best_effort, policy.kernel.best_effort);
   for (const std::string& name : ProfileNames()) {
@@ -381,6 +414,7 @@ TEST(MergePolicies, ListsGrowAndWrittenScalarsWin) {
 std::string Sample(const Json& property) {
   if (property.contains("enum")) return property["enum"][0].dump();
   const std::string type = property["type"];
+  if (property.contains("pattern")) return "\"022\"";  // the umask's
   if (type == "string") return "\"/x\"";
   if (type == "boolean") return "true";
   if (type == "integer") return property["maximum"].dump();

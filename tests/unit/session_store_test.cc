@@ -66,6 +66,9 @@ SessionRecord FullRecord() {
   record.mediated_calls = 7;
   record.denials = 3;
   record.missing_walls = {"landlock ABI 6"};
+  record.user = "daemon";
+  record.capabilities = {"chown"};
+  record.warnings = {"a warning"};
   return record;
 }
 

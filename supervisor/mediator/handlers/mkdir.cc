@@ -1,6 +1,7 @@
 // Calls that make a name that is no regular file: mkdir, mknod, symlink. The last component is
 // never followed; the kernel gives its own answers for what exists (trap 34 and 35).
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -32,7 +33,12 @@ Reply MakeName(CallContext& context, const CallerPath& path, Operation operation
                                                                    : Reply::Error(errno);
 }
 
-// A device node would be a way around every grant, and a session never has the capability. The
+// Then the kernel says whether this caller still has it.
+bool KeepsMknod(const CallContext& context) {
+  return (context.session().policy().identity.kept & CapabilityBit(CAP_MKNOD)) != 0;
+}
+
+// A device node would be a way around every grant, and most sessions never have the capability. The
 // kernel asks for that last of all.
 Reply RefuseDevice(CallContext& context, const CallerPath& path) {
   SysResult<PinnedParent> parent = context.resolver().Parent(path);
@@ -55,9 +61,10 @@ Reply HandleMkdir(CallContext& context, const SyscallRequest& request) {
 
 Reply HandleMknod(CallContext& context, const SyscallRequest& request) {
   mode_t type = request.mode & S_IFMT;
-  if (type == S_IFCHR || type == S_IFBLK) return RefuseDevice(context, request.paths[0]);
+  const bool device = type == S_IFCHR || type == S_IFBLK;
+  if (device && !KeepsMknod(context)) return RefuseDevice(context, request.paths[0]);
   if (type == S_IFDIR) return Reply::Error(EPERM);  // may_mknod(), before the path is looked at
-  if (type != 0 && type != S_IFREG && type != S_IFIFO && type != S_IFSOCK) {
+  if (type != 0 && type != S_IFREG && type != S_IFIFO && type != S_IFSOCK && !device) {
     return Reply::Error(EINVAL);
   }
   return MakeName(

@@ -316,7 +316,9 @@ class OpenCall {
     int level = 0;
     if (S_ISREG(file.st_mode)) level = context_.session().protected_regular();
     if (S_ISFIFO(file.st_mode)) level = context_.session().protected_fifos();
-    if (level == 0 || file.st_uid == directory.st_uid || file.st_uid == geteuid()) return false;
+    if (level == 0 || file.st_uid == directory.st_uid || file.st_uid == CurrentFileUser()) {
+      return false;
+    }
     return (directory.st_mode & S_IWOTH) != 0 || ((directory.st_mode & S_IWGRP) != 0 && level >= 2);
   }
 
