@@ -46,14 +46,18 @@ void MustBeOk(long result, const char* what, const std::string& path) {
   Report(0, (what + (" " + path)).c_str(), "ok", answer);
 }
 
-// As a session is: no capability, and none to be had again.
-void DropPrivileges() {
-  for (int capability = 0; capability < 64; ++capability) prctl(PR_CAPBSET_DROP, capability);
+// As a session is: no capability but those of the mask `kept`, and none to be had again.
+void DropPrivileges(uint64_t kept) {
+  for (int capability = 0; capability < 64; ++capability) {
+    if ((kept >> capability & 1) == 0) prctl(PR_CAPBSET_DROP, capability);
+  }
   prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
   prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
   __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
-  __user_cap_data_struct none[2] = {};
-  if (syscall(SYS_capset, &header, none) != 0) {
+  const auto low = static_cast<uint32_t>(kept);
+  const auto high = static_cast<uint32_t>(kept >> 32);
+  const __user_cap_data_struct data[2] = {{low, low, 0}, {high, high, 0}};
+  if (syscall(SYS_capset, &header, data) != 0) {
     perror("capset");
     exit(9);
   }
@@ -280,13 +284,14 @@ int Main(int argc, char** argv) {
     return Prepare(argv[2], argv[3], static_cast<uid_t>(atoi(argv[4])),
                    static_cast<gid_t>(atoi(argv[5])));
   }
-  if ((mode == "bare" || mode == "inside") && argc == 4) {
+  if ((mode == "bare" || mode == "inside") && argc == 5) {
     inside = mode == "inside";
-    if (!inside) DropPrivileges();
+    if (!inside) DropPrivileges(strtoull(argv[4], nullptr, 16));
     return RunArea(argv[2], argv[3]);
   }
-  fprintf(stderr,
-          "usage: conformance_cases list | prepare AREA DIR UID GID | (bare|inside) AREA DIR\n");
+  fprintf(
+      stderr,
+      "usage: conformance_cases list | prepare AREA DIR UID GID | (bare|inside) AREA DIR KEPT\n");
   return 2;
 }
 

@@ -83,7 +83,7 @@ std::string BareOrInside(Bare bare, Session inside) {
   return Inside() ? Answer(inside) : Answer(bare);
 }
 
-bool IsRoot();  // uid 0, in both runs without capabilities
+bool IsRoot();  // uid 0; with capabilities in both runs, or in none
 
 // Scenes. These report a failure as a wrong answer.
 void Touch(const std::string& path, mode_t mode = 0644, const std::string& content = "");

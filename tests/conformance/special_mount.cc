@@ -80,6 +80,13 @@ const std::vector<Area>& Areas() {
       {"Acl"},
       {"NewerCalls"},
       {"Threads"},
+      {.name = "Credentials", .by_capabilities = true},
+      {.name = "CredentialsProtected",
+       .sysctls = {{"fs/protected_hardlinks", "1"},
+                   {"fs/protected_symlinks", "1"},
+                   {"fs/protected_regular", "2"},
+                   {"fs/protected_fifos", "2"}},
+       .by_capabilities = true},
   };
   return *areas;
 }

@@ -16,7 +16,8 @@ struct Area {
   unsigned long seal_flags = 0;  // MS_RDONLY and the like, once the scene is prepared
   std::vector<std::pair<std::string, std::string>> sysctls = {};  // below /proc/sys
   bool btrfs = false;
-  std::string inner = "";   // a directory made beforehand, with a tmpfs of its own on it
+  std::string inner = "";        // a directory made beforehand, with a tmpfs of its own on it
+  bool by_capabilities = false;  // only for who keeps capabilities
   bool on_scratch = false;  // no tmpfs, but whatever the machine has where scratch directories are
 
   bool special() const {
