@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <csignal>
+#include <cstdlib>
 #include <memory>
 #include <utility>
 
@@ -18,14 +19,18 @@ namespace {
 
 bool IsDevice(const struct stat& info) { return S_ISCHR(info.st_mode) || S_ISBLK(info.st_mode); }
 
-// The number of entries of an open directory, without "." and "..".
-size_t CountEntries(OwnedFd fd) {
+// How many of a process's descriptors (`fd` is its /proc/PID/fd) have numbers below `limit`; there
+// may be higher ones from before a limit was lowered.
+size_t CountBelow(OwnedFd fd, rlim_t limit) {
   std::unique_ptr<DIR, int (*)(DIR*)> directory(fdopendir(fd.get()), closedir);
   if (directory == nullptr) return 0;
   fd.Release();
   size_t count = 0;
-  while (readdir(directory.get()) != nullptr) ++count;
-  return count < 2 ? 0 : count - 2;
+  while (const dirent* entry = readdir(directory.get())) {
+    const bool is_number = entry->d_name[0] != '.';
+    if (is_number && strtoul(entry->d_name, nullptr, 10) < limit) ++count;
+  }
+  return count;
 }
 
 }  // namespace
@@ -170,7 +175,7 @@ bool CallContext::DescriptorTableIsFull() const {
   SysResult<OwnedFd> highest = task_.Descriptor(static_cast<int>(*limit - 1));
   if (!highest.ok()) return false;
   SysResult<OwnedFd> table = task_.DescriptorTable();
-  return table.ok() && CountEntries(std::move(*table)) >= *limit;
+  return table.ok() && CountBelow(std::move(*table), *limit) >= *limit;
 }
 
 }  // namespace sessionctl

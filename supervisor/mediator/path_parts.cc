@@ -11,7 +11,10 @@ std::vector<std::string> PathComponents(const std::string& path) {
     size_t end = path.find('/', at);
     if (end == std::string::npos) end = path.size();
     std::string component = path.substr(at, end - at);
-    if (!component.empty() && component != ".") components.push_back(std::move(component));
+    const bool last = path.find_first_not_of('/', end) == std::string::npos;
+    if (!component.empty() && (component != "." || last)) {
+      components.push_back(std::move(component));
+    }
     at = end + 1;
   }
   return components;
@@ -40,14 +43,6 @@ std::string NormalizeUntilDotDot(const std::string& path) {
   if (normal.empty()) return "/";
   if (normal.ends_with("/.")) return path.back() == '/' ? normal + "/" : normal;
   return EndsWithSlash(path) ? normal + "/" : normal;
-}
-
-bool HasDotDot(const std::string& path) {
-  if (path.find("..") == std::string::npos) return false;
-  for (const std::string& component : PathComponents(path)) {
-    if (component == "..") return true;
-  }
-  return false;
 }
 
 SplitPath SplitLast(const std::string& path) {

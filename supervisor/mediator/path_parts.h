@@ -8,11 +8,11 @@
 
 namespace sessionctl {
 
-// The components of a path, without empty ones and ".".
+// The components of a path, without empty ones; "." is kept where it is the last, because there it
+// asks for something: that the directory may be searched.
 std::vector<std::string> PathComponents(const std::string& path);
 // Whether it must be a directory for the sake of its end: "x/", "x/.", ".".
 bool EndsWithSlash(const std::string& path);
-bool HasDotDot(const std::string& path);
 
 // Collapses "//" and "/./" up to the first "..", behind which a name may stand for a link and
 // nothing is touched. Keeps a trailing slash. For absolute paths.

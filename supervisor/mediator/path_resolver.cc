@@ -15,8 +15,10 @@ namespace {
 // The caller's own RESOLVE_ flags that tie a resolution to its dirfd.
 constexpr uint64_t kAnchoredFlags = kResolveBeneath | kResolveInRoot;
 
-// A walk can refuse magic links, too; the other flags only the kernel can keep.
-bool MayWalk(uint64_t extra_resolve) { return (extra_resolve & ~kResolveNoMagiclinks) == 0; }
+// A walk can refuse links, too; the other flags only the kernel can keep.
+bool MayWalk(uint64_t extra_resolve) {
+  return (extra_resolve & ~(kResolveNoMagiclinks | kResolveNoSymlinks)) == 0;
+}
 
 // openat2(RESOLVE_BENEATH) refuses with these what a walk may still find legal.
 bool WorthWalking(int error) { return error == EXDEV || error == ELOOP; }
@@ -31,7 +33,7 @@ PinnedParent MakeParent(const MountView* mount, OwnedFd directory, const SplitPa
   return parent;
 }
 
-const char* OrDot(const std::string& path) { return path.empty() ? "." : path.c_str(); }
+std::string OrDot(const std::string& path) { return path.empty() ? "." : path; }
 
 SysResult<PinnedObject> Pin(const MountView* mount, OwnedFd fd) {
   SysResult<struct stat> info = Fstat(fd.get());
@@ -77,26 +79,12 @@ SysResult<PinnedObject> QuickOutside(const SessionView& session, const std::stri
   return Errno(EXDEV);
 }
 
-// The path of the nearest directory at or above this one that has one: beyond PATH_MAX the kernel
-// tells none (d_path), though a tree may be deeper.
-SysResult<std::string> NearestPath(int directory) {
-  SysResult<std::string> path = PathOfDescriptor(directory);
-  OwnedFd here;
-  while (!path.ok() && path.error() == ENAMETOOLONG) {
-    SysResult<OwnedFd> parent =
-        OpenAt(here.valid() ? here.get() : directory, "..", O_PATH | O_DIRECTORY);
-    if (!parent.ok()) return Errno(parent.error());
-    here = std::move(*parent);
-    path = PathOfDescriptor(here.get());
-  }
-  return path;
-}
-
 }  // namespace
 
 PathWalker PathResolver::MakeWalker(const MountView* island, uint64_t extra_resolve) const {
   PathWalker walker(session_, task_, island, refusal_);
   if ((extra_resolve & kResolveNoMagiclinks) != 0) walker.RefuseMagicLinks();
+  if ((extra_resolve & kResolveNoSymlinks) != 0) walker.RefuseLinks();
   return walker;
 }
 
@@ -111,12 +99,32 @@ Errno PathResolver::Refuse(int error, const MountView* mount, const char* why) c
   return refusal_.Note(error, "mount " + mount->guest() + ": " + why);
 }
 
+WalkOrigin PathResolver::Origin(const Start& start) {
+  return WalkOrigin{start.mount, start.base.valid() ? start.base.get() : -1, start.below};
+}
+
+// Among mounts inside mounts a walk has to know where it is.
+bool PathResolver::IsLost(const Start& start) const {
+  return start.mount != nullptr && start.unnamed && session_.HasNestedMounts(*start.mount);
+}
+
+// The one system call. Where the caller's own flags keep it from being walked by hand, a link that
+// leads up from the base, but not out of the mount, makes it two.
+SysResult<OwnedFd> PathResolver::OpenFrom(const Start& start, const std::string& path,
+                                          uint64_t flags, uint64_t extra_resolve) const {
+  const MountRoot& root = start.mount->root;
+  const int anchor = start.base.valid() ? start.base.get() : root.fd();
+  SysResult<OwnedFd> opened = root.OpenBeneath(anchor, path.c_str(), flags, 0, extra_resolve);
+  const bool led_up = opened.error() == EXDEV && !start.below.empty() && !start.unnamed;
+  if (!led_up || MayWalk(extra_resolve)) return opened;
+  return root.OpenBeneath(root.fd(), (start.below + "/" + path).c_str(), flags, 0, extra_resolve);
+}
+
 PathResolver::Start PathResolver::LocateAbsolute(const std::string& path) const {
   Start start;
   std::string normal = NormalizeUntilDotDot(path);
   start.mount = session_.MountOfGuestPath(normal, &start.rest);
-  if (start.mount == nullptr) start.rest = path;
-  start.walk = start.rest;
+  if (start.mount == nullptr) start.rest = start.walk = path;
   return start;
 }
 
@@ -165,14 +173,11 @@ SysResult<PathResolver::Start> PathResolver::LocateRelative(const CallerPath& pa
       if (outside.mount == nullptr) outside.rest = rest;
       return outside;
     }
-    start.walkable = !unnamed;
-    start.walk = below.empty() ? rest : below + "/" + rest;
-    if (!removed && !unnamed && start.walk.size() < PATH_MAX && HasDotDot(rest)) {
-      start.rest = start.walk;  // "../x" is refused beneath the base, but not beneath the root
-    } else {
-      start.rest = rest;
-      start.base = std::move(*base);
-    }
+    // From the base, as the kernel does it: what lies above it need not be searchable.
+    start.unnamed = unnamed;
+    start.below = unnamed ? kUnknownPlace : below;
+    start.rest = rest;
+    start.base = std::move(*base);
     return start;
   }
 }
@@ -197,16 +202,13 @@ SysResult<PinnedObject> PathResolver::Object(const CallerPath& path, bool follow
     if (extra_resolve != 0) return ObjectOutside(*start, flags, extra_resolve);
     SysResult<PinnedObject> quick = QuickOutside(session_, start->walk, follow);
     if (quick.ok()) return quick;
-    return MakeWalker(nullptr).Object(nullptr, start->walk, follow);
+    return MakeWalker(nullptr).Object(WalkOrigin(), start->walk, follow);
   }
-  const MountRoot& root = start->mount->root;
   if (extra_resolve != 0 || !session_.HasNestedMounts(*start->mount)) {
-    int anchor = start->base.valid() ? start->base.get() : root.fd();
-    SysResult<OwnedFd> opened =
-        root.OpenBeneath(anchor, OrDot(start->rest), flags, 0, extra_resolve);
-    if (opened.ok() && !start->walkable) {
+    SysResult<OwnedFd> opened = OpenFrom(*start, OrDot(start->rest), flags, extra_resolve);
+    if (opened.ok() && start->unnamed) {
       // Its own path may not be told either, so the decision rests on where it was reached from.
-      SysResult<std::string> near = NearestPath(anchor);
+      SysResult<std::string> near = NearestPath(start->base.get());
       std::string below;
       if (!near.ok() || session_.MountOfRealPath(*near, &below) != start->mount) {
         return Refuse(EACCES, start->mount, "a directory was moved out of it");
@@ -215,8 +217,8 @@ SysResult<PinnedObject> PathResolver::Object(const CallerPath& path, bool follow
     if (opened.ok()) return Pin(start->mount, std::move(*opened));
     if (!MayWalk(extra_resolve) || !WorthWalking(opened.error())) return Errno(opened.error());
   }
-  if (!start->walkable) return Errno(ENAMETOOLONG);
-  return MakeWalker(nullptr, extra_resolve).Object(start->mount, start->walk, follow);
+  if (IsLost(*start)) return Errno(ENAMETOOLONG);
+  return MakeWalker(nullptr, extra_resolve).Object(Origin(*start), start->rest, follow);
 }
 
 SysResult<PinnedParent> PathResolver::Parent(const CallerPath& path, uint64_t extra_resolve) const {
@@ -226,18 +228,16 @@ SysResult<PinnedParent> PathResolver::Parent(const CallerPath& path, uint64_t ex
   if (!start.ok()) return Errno(start.error());
   if (start->mount == nullptr || (extra_resolve == 0 && session_.HasNestedMounts(*start->mount))) {
     if (extra_resolve != 0) return ParentOutside(*start, extra_resolve);
-    if (!start->walkable) return Errno(ENAMETOOLONG);
-    return MakeWalker(nullptr).Parent(start->mount, start->walk);
+    if (IsLost(*start)) return Errno(ENAMETOOLONG);
+    const bool outside = start->mount == nullptr;
+    return MakeWalker(nullptr).Parent(Origin(*start), outside ? start->walk : start->rest);
   }
-  const MountRoot& root = start->mount->root;
   SplitPath split = SplitLast(start->rest);
-  int anchor = start->base.valid() ? start->base.get() : root.fd();
-  SysResult<OwnedFd> opened = root.OpenBeneath(anchor, Searched(split.directory).c_str(),
-                                               O_PATH | O_DIRECTORY, 0, extra_resolve);
+  SysResult<OwnedFd> opened =
+      OpenFrom(*start, Searched(split.directory), O_PATH | O_DIRECTORY, extra_resolve);
   if (!opened.ok()) {
     if (!MayWalk(extra_resolve) || !WorthWalking(opened.error())) return Errno(opened.error());
-    if (!start->walkable) return Errno(ENAMETOOLONG);
-    return MakeWalker(nullptr, extra_resolve).Parent(start->mount, start->walk);
+    return MakeWalker(nullptr, extra_resolve).Parent(Origin(*start), start->rest);
   }
   return MakeParent(start->mount, std::move(*opened), split);
 }
@@ -300,10 +300,11 @@ SysResult<PinnedParent> PathResolver::ParentOfLink(const PinnedParent& at,
     return Errno(EXDEV);
   }
   PathWalker walker = MakeWalker(at.mount);
-  if (target.front() == '/') return walker.Parent(nullptr, target);
-  SysResult<std::string> here = RealPath(at.fd.get(), at.mount);
+  if (target.front() == '/') return walker.Parent(WalkOrigin(), target);
+  SysResult<std::string> here = PathForRules(at.fd.get(), at.mount);
   if (!here.ok()) return Errno(here.error());
-  return walker.Parent(at.mount, *here + "/" + target);
+  if (at.mount == nullptr) return walker.Parent(WalkOrigin(), *here + "/" + target);
+  return walker.Parent(WalkOrigin{at.mount, at.fd.get(), *here}, target);
 }
 
 SysResult<PinnedObject> PathResolver::Descriptor(int fd) const {

@@ -56,6 +56,7 @@ struct CallerPath {
 };
 
 class PathWalker;
+struct WalkOrigin;
 
 class PathResolver {
  public:
@@ -89,11 +90,12 @@ class PathResolver {
  private:
   // Where a resolution starts: an open directory and a path relative to it.
   struct Start {
-    const MountView* mount = nullptr;  // nullptr: walk `rest` from "/"
+    const MountView* mount = nullptr;  // nullptr: outside every mount
     OwnedFd base;                      // anchor when valid; else the mount's root
+    std::string below;                 // where the anchor is, relative to the mount's root
+    bool unnamed = false;              // ... which is too long to be told
     std::string rest;                  // relative to the anchor
-    std::string walk;                  // relative to the mount's root, or to "/"
-    bool walkable = true;              // false: `walk` is too long to be known
+    std::string walk;                  // outside every mount: the same from "/"
   };
 
   struct LocateOptions {
@@ -105,6 +107,10 @@ class PathResolver {
   SysResult<Start> Locate(const CallerPath& path, LocateOptions options) const;
   SysResult<Start> LocateRelative(const CallerPath& path, LocateOptions options) const;
   Start LocateAbsolute(const std::string& path) const;
+  SysResult<OwnedFd> OpenFrom(const Start& start, const std::string& path, uint64_t flags,
+                              uint64_t extra_resolve) const;
+  static WalkOrigin Origin(const Start& start);
+  bool IsLost(const Start& start) const;
 
   SysResult<OwnedFd> PinOutside(const Start& start, const std::string& path, uint64_t flags,
                                 uint64_t extra_resolve) const;

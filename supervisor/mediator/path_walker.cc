@@ -22,15 +22,28 @@ bool IsNumber(const std::string& text) {
 
 }  // namespace
 
+SysResult<std::string> NearestPath(int directory) {
+  SysResult<std::string> path = PathOfDescriptor(directory);
+  OwnedFd here;
+  while (!path.ok() && path.error() == ENAMETOOLONG) {
+    SysResult<OwnedFd> parent =
+        OpenAt(here.valid() ? here.get() : directory, "..", O_PATH | O_DIRECTORY);
+    if (!parent.ok()) return Errno(parent.error());
+    here = std::move(*parent);
+    path = PathOfDescriptor(here.get());
+  }
+  return path;
+}
+
 bool OnProcfs(int fd) {
   struct statfs info;
   return fstatfs(fd, &info) == 0 && info.f_type == PROC_SUPER_MAGIC;
 }
 
-SysResult<PinnedObject> PathWalker::Object(const MountView* start, const std::string& path,
+SysResult<PinnedObject> PathWalker::Object(const WalkOrigin& origin, const std::string& path,
                                            bool follow) {
   wants_directory_ = EndsWithSlash(path);
-  SysStatus walked = Begin(start, path);
+  SysStatus walked = Begin(origin, path);
   if (walked.ok()) walked = WalkAll(follow || wants_directory_);
   if (walked.ok()) walked = CheckIsland();
   if (!walked.ok()) return Errno(walked.error());
@@ -46,7 +59,7 @@ SysResult<PinnedObject> PathWalker::Object(const MountView* start, const std::st
   return object;
 }
 
-SysResult<PinnedParent> PathWalker::Parent(const MountView* start, const std::string& path) {
+SysResult<PinnedParent> PathWalker::Parent(const WalkOrigin& origin, const std::string& path) {
   // The last component is kept as the caller wrote it: "." and ".." have answers of their own (trap
   // 34).
   std::string stem = path;
@@ -56,7 +69,7 @@ SysResult<PinnedParent> PathWalker::Parent(const MountView* start, const std::st
   size_t slash = stem.rfind('/');
   parent.leaf = slash == std::string::npos ? stem : stem.substr(slash + 1);
   stem.resize(slash == std::string::npos ? 0 : slash);
-  SysStatus walked = Begin(start, stem);
+  SysStatus walked = Begin(origin, stem);
   if (walked.ok()) walked = WalkAll(true);
   if (!walked.ok()) return Errno(walked.error());
   bool names_mount = false;
@@ -79,25 +92,36 @@ SysResult<PinnedParent> PathWalker::Parent(const MountView* start, const std::st
   SysResult<struct stat> info = Fstat(Top());
   if (!info.ok()) return Errno(info.error());
   if (!S_ISDIR(info->st_mode)) return Errno(ENOTDIR);
-  SysResult<OwnedFd> searched = OpenAt(Top(), ".", O_PATH);  // may it be searched?
-  if (!searched.ok()) return Errno(searched.error());
+  if (SysStatus searched = CheckSearch(); !searched.ok()) return Errno(searched.error());
   parent.mount = mount_;
   parent.fd = std::move(frames_.back().fd);
   return parent;
 }
 
-SysStatus PathWalker::Begin(const MountView* start, const std::string& path) {
+SysStatus PathWalker::Begin(const WalkOrigin& origin, const std::string& path) {
   QueueFront(path);
-  return start != nullptr ? EnterMount(*start) : RestartAtSlash();
+  if (origin.mount == nullptr) return RestartAtSlash();
+  if (origin.base < 0) return EnterMount(*origin.mount);
+  SysResult<OwnedFd> base = Duplicate(origin.base);
+  if (!base.ok()) return Errno(base.error());
+  StandOn(*origin.mount, std::move(*base), origin.below);
+  return Done{};
+}
+
+void PathWalker::StandOn(const MountView& mount, OwnedFd directory, std::string below) {
+  mount_ = &mount;
+  base_ = std::move(below);
+  frames_.clear();
+  frames_.push_back(Frame{std::move(directory), ""});
 }
 
 SysStatus PathWalker::WalkAll(bool follow_last) {
   while (!queue_.empty()) {
     std::string name = std::move(queue_.front());
     queue_.pop_front();
-    if (name == "..") {
-      SysStatus up = GoUp();
-      if (!up.ok()) return up;
+    if (name == "." || name == "..") {
+      SysStatus moved = name == "." ? CheckSearch() : GoUp();
+      if (!moved.ok()) return moved;
       continue;
     }
     if (ExpandProcSelf(name)) continue;
@@ -120,10 +144,10 @@ SysResult<PathWalker::Step> PathWalker::Take(const std::string& name, bool may_e
   SysResult<struct stat> info = Fstat(opened->get());
   if (!info.ok()) return Errno(info.error());
   if (S_ISLNK(info->st_mode) && !may_end_on_link) {
-    if (++links_ > kMaxLinks) return Errno(ELOOP);
+    if (!any_links_ || ++links_ > kMaxLinks) return Errno(ELOOP);
     if (!session_.MayFollowLink(Top(), *info)) return Errno(EACCES);
     bool magic = mount_ == nullptr && frames_.size() > 2 && OnProcfs(Top());
-    SysStatus followed = magic ? FollowMagicLink(name, queue_.empty()) : FollowLink(opened->get());
+    SysStatus followed = magic ? FollowMagicLink(name, NothingBelow()) : FollowLink(opened->get());
     if (!followed.ok()) return Errno(followed.error());
     return Step::kRedirected;
   }
@@ -167,15 +191,22 @@ SysStatus PathWalker::Descend(OwnedFd fd, const std::string& name) {
   return EnterMount(*here);
 }
 
-SysStatus PathWalker::GoUp() {
-  // ".." is looked up in the directory that is left: may it be searched?
+// "." and ".." are looked up like any name: may the directory be searched? (link_path_walk,
+// fs/namei.c)
+SysStatus PathWalker::CheckSearch() const {
   SysResult<OwnedFd> searched = OpenOutside(".", O_PATH);
   if (!searched.ok()) return Errno(searched.error());
+  return Done{};
+}
+
+SysStatus PathWalker::GoUp() {
+  if (SysStatus searched = CheckSearch(); !searched.ok()) return searched;
   if (frames_.size() > 1) {
     frames_.pop_back();
     return Done{};
   }
   if (mount_ == nullptr) return Done{};  // "/.." is "/"
+  if (!base_.empty()) return GoUpFromBase();
   if (island_ != nullptr) return Refuse(EACCES, island_, "a link leads out of it by ..");
   // The caller's own "..", past real directories only: the same as if it had named the place
   // itself.
@@ -184,6 +215,23 @@ SysStatus PathWalker::GoUp() {
   SysStatus restarted = RestartAtSlash();
   if (restarted.ok()) QueueFront(guest.substr(0, guest.rfind('/')));
   return restarted;
+}
+
+// No frame holds the directory above: the kernel makes the step, and where it led is looked at
+// afresh.
+SysStatus PathWalker::GoUpFromBase() {
+  SysResult<OwnedFd> above = OpenAt(Top(), "..", O_PATH | O_DIRECTORY);
+  if (!above.ok()) return Errno(above.error());
+  SysResult<std::string> path = PathOfDescriptor(above->get());
+  const bool unnamed = !path.ok() && path.error() == ENAMETOOLONG;
+  if (unnamed) path = NearestPath(above->get());
+  if (!path.ok()) return Errno(path.error());
+  std::string rest;
+  if (session_.MountOfRealPath(*path, &rest) != mount_) {
+    return Refuse(EACCES, mount_, "a directory was moved out of it");
+  }
+  StandOn(*mount_, std::move(*above), unnamed ? kUnknownPlace : rest);
+  return Done{};
 }
 
 SysStatus PathWalker::FollowLink(int link) {
@@ -228,8 +276,17 @@ SysStatus PathWalker::FollowMagicLink(const std::string& name, bool last) {
   SysResult<struct stat> info = Fstat(target->get());
   if (!info.ok()) return Errno(info.error());
   if (!S_ISDIR(info->st_mode) || path->empty() || path->front() != '/') return Errno(ENOTDIR);
-  QueueFront(mount != nullptr ? rest : *path);
-  return mount != nullptr ? EnterMount(*mount) : RestartAtSlash();
+  if (mount != nullptr) {
+    StandOn(*mount, std::move(*target), std::move(rest));
+    return Done{};
+  }
+  QueueFront(*path);
+  return RestartAtSlash();
+}
+
+// Only a "." may be left: no name will be looked up in what is reached next.
+bool PathWalker::NothingBelow() const {
+  return queue_.empty() || (queue_.size() == 1 && queue_.front() == ".");
 }
 
 SysStatus PathWalker::EnterMount(const MountView& mount) {
@@ -238,9 +295,7 @@ SysStatus PathWalker::EnterMount(const MountView& mount) {
   }
   SysResult<OwnedFd> root = Duplicate(mount.root.fd());
   if (!root.ok()) return Errno(root.error());
-  mount_ = &mount;
-  frames_.clear();
-  frames_.push_back(Frame{std::move(*root), ""});
+  StandOn(mount, std::move(*root), "");
   return Done{};
 }
 
@@ -277,7 +332,7 @@ bool PathWalker::ExpandProcSelf(const std::string& name) {
   if (mount_ != nullptr || frames_.size() != 2 || (name != "self" && name != "thread-self")) {
     return false;
   }
-  if (!OnProcfs(Top())) return false;
+  if (!any_links_ || !OnProcfs(Top())) return false;
   SysResult<RemoteTask::Status> status = task_.ReadStatus();
   std::string group = std::to_string(status.ok() ? status->thread_group : task_.tid());
   QueueFront(name == "self" ? group : group + "/task/" + std::to_string(task_.tid()));
@@ -298,6 +353,7 @@ SysStatus PathWalker::RefuseBrokersOwnProc(int fd, const std::string& name) cons
 
 std::string PathWalker::Position() const {
   std::string position = mount_ != nullptr ? mount_->guest() : "";
+  if (mount_ != nullptr && !base_.empty()) position += "/" + base_;
   for (size_t i = 1; i < frames_.size(); ++i) position += "/" + frames_[i].name;
   return position.empty() ? "/" : position;
 }

@@ -14,6 +14,16 @@
 
 namespace sessionctl {
 
+// Where a walk begins: in a directory of a mount, or at "/" when there is no mount.
+struct WalkOrigin {
+  const MountView* mount = nullptr;
+  int base = -1;      // O_PATH directory in the mount; -1: the mount's root
+  std::string below;  // where that is, relative to the root; kUnknownPlace if nobody can say
+};
+
+// Of a directory whose real path is longer than the kernel tells.
+inline constexpr char kUnknownPlace[] = "...";
+
 class PathWalker {
  public:
   // `island`: the mount that a link has already been followed in, which the walk must not leave; or
@@ -22,12 +32,15 @@ class PathWalker {
              Refusal& refusal)
       : session_(session), task_(task), island_(island), refusal_(refusal) {}
 
-  // Walks `path` from the root of `start`, or from "/" when it is nullptr.
-  SysResult<PinnedObject> Object(const MountView* start, const std::string& path, bool follow);
-  SysResult<PinnedParent> Parent(const MountView* start, const std::string& path);
+  // Walks `path`. Nothing above the origin is looked at unless ".." or an absolute link leads
+  // there.
+  SysResult<PinnedObject> Object(const WalkOrigin& origin, const std::string& path, bool follow);
+  SysResult<PinnedParent> Parent(const WalkOrigin& origin, const std::string& path);
 
   // RESOLVE_NO_MAGICLINKS: ELOOP at the first.
   void RefuseMagicLinks() { magic_links_ = false; }
+  // RESOLVE_NO_SYMLINKS: ELOOP at the first of any kind.
+  void RefuseLinks() { any_links_ = false; }
 
  private:
   struct Frame {
@@ -36,13 +49,17 @@ class PathWalker {
   };
   enum class Step { kDescended, kRedirected };
 
-  SysStatus Begin(const MountView* start, const std::string& path);
+  SysStatus Begin(const WalkOrigin& origin, const std::string& path);
+  void StandOn(const MountView& mount, OwnedFd directory, std::string below);
+  SysStatus GoUpFromBase();
   SysStatus WalkAll(bool follow_last);
   SysResult<Step> Take(const std::string& name, bool may_end_on_link);
   SysStatus Descend(OwnedFd fd, const std::string& name);
+  SysStatus CheckSearch() const;
   SysStatus GoUp();
   SysStatus FollowLink(int link);
   SysStatus FollowMagicLink(const std::string& name, bool last);
+  bool NothingBelow() const;
   SysStatus EnterMount(const MountView& mount);
   SysStatus RestartAtSlash();
   SysStatus CheckIsland() const;
@@ -61,14 +78,20 @@ class PathWalker {
   const MountView* island_;
   Refusal& refusal_;
   const MountView* mount_ = nullptr;  // where the walk is now
-  std::vector<Frame> frames_;         // from the mount's root, or from "/"
+  std::vector<Frame> frames_;         // from `base_` in the mount, or from "/"
+  std::string base_;                  // where the first frame is in the mount; "": its root
   std::deque<std::string> queue_;
   bool wants_directory_ = false;
   bool through_descriptor_ = false;
   int descriptor_ = -1;
   int links_ = 0;
   bool magic_links_ = true;
+  bool any_links_ = true;
 };
+
+// The path of the nearest directory at or above this one that has one: beyond PATH_MAX the kernel
+// tells none (d_path), though a tree may be deeper.
+SysResult<std::string> NearestPath(int directory);
 
 bool OnProcfs(int fd);
 

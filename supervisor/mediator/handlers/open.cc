@@ -253,6 +253,9 @@ class OpenCall {
           (parent->mount != nullptr && parent->mount->root.rules().no_symlinks)) {
         return Reply::Error(ELOOP);  // as on a nosymfollow mount
       }
+      if (!context_.session().MayFollowLink(parent->fd.get(), object->info)) {
+        return Reply::Error(EACCES);
+      }
       SysResult<std::string> target = ReadLinkAt(object->fd.get(), "");
       if (!target.ok()) return Reply::Error(target.error());
       // The links on the way count, too: the kernel knows how many there are. It goes no further
@@ -263,9 +266,6 @@ class OpenCall {
       }
       if (parent->mount == nullptr && OnProcfs(parent->fd.get())) {
         return how_.resolve != 0 ? Reply::Error(ELOOP) : OpenMagicLink(*parent);
-      }
-      if (!context_.session().MayFollowLink(parent->fd.get(), object->info)) {
-        return Reply::Error(EACCES);
       }
       parent = context_.resolver().ParentOfLink(*parent, *target, how_.resolve, &path);
     }
@@ -310,10 +310,10 @@ class OpenCall {
   }
 
   // fs.protected_regular and fs.protected_fifos, which apply to O_CREAT on what exists
-  // (may_create_in_sticky, proc_sys_fs(5)).
+  // (may_create_in_sticky, proc_sys_fs(5)). Anything else but a directory is always protected.
   bool ProtectedInSticky(const struct stat& directory, const struct stat& file) const {
-    if ((directory.st_mode & S_ISVTX) == 0) return false;
-    int level = 0;
+    if ((directory.st_mode & S_ISVTX) == 0 || S_ISDIR(file.st_mode)) return false;
+    int level = 1;
     if (S_ISREG(file.st_mode)) level = context_.session().protected_regular();
     if (S_ISFIFO(file.st_mode)) level = context_.session().protected_fifos();
     if (level == 0 || file.st_uid == directory.st_uid || file.st_uid == CurrentFileUser()) {
