@@ -16,6 +16,8 @@ struct Scene {
   std::string root;  // the program's own directory
   // The one call whose answer the executor falsifies; "": none. For the tester's own test.
   std::string lie;
+  // A directory: the mount, seen without access times; -1 in a session (whereabouts.h).
+  int mount_view = -1;
 };
 
 // Forks the first actor and waits until all steps are made, or nobody moves for a minute.

@@ -44,13 +44,18 @@ bool DropCapabilities() {
 }
 
 // Bare, nothing would hold the programs back: everything but the mount is made read-only for them,
-// and the mount a mount, as sessionctl's mounts are islands.
+// and the mount a mount, as sessionctl's mounts are islands. A read-only view of it, which keeps no
+// access times, is left in kMountViewFd.
 bool FenceIn(const char* mount_point) {
+  if (unshare(CLONE_NEWNS) != 0) return false;
   mount_attr read_only = {};
   read_only.attr_set = MOUNT_ATTR_RDONLY;
   mount_attr writable = {};
   writable.attr_clr = MOUNT_ATTR_RDONLY;
-  return unshare(CLONE_NEWNS) == 0 &&
+  const int view = static_cast<int>(syscall(SYS_open_tree, AT_FDCWD, mount_point, OPEN_TREE_CLONE));
+  return view >= 0 && dup2(view, kMountViewFd) >= 0 && close(view) == 0 &&
+         syscall(SYS_mount_setattr, kMountViewFd, "", AT_EMPTY_PATH, &read_only,
+                 sizeof(read_only)) == 0 &&
          mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0 &&
          mount(mount_point, mount_point, nullptr, MS_BIND, nullptr) == 0 &&
          syscall(SYS_mount_setattr, AT_FDCWD, "/", AT_RECURSIVE, &read_only, sizeof(read_only)) ==
@@ -157,6 +162,7 @@ std::vector<std::string> Batch::CommandLine(Way way) const {
     argv.push_back("--lie");
     argv.push_back(setting_.lie);
   }
+  if (way == Way::kBare) argv.push_back("--mount-view");
   return argv;
 }
 

@@ -114,10 +114,11 @@ Difference Compare(const Program& program, const Run& bare, const Run& inside,
     const StepResult& a = bare.result.steps[i];
     const StepResult& b = inside.result.steps[i];
     if (Same(a, b)) continue;
-    const Exception* exception = FindException(program.steps[i], a, b);
+    const Case difference = {program, i, a, b};
+    const Exception* exception = FindException(difference);
     if (exception == nullptr) return AtStep(program, i, a, b);
     ++(*exceptions)[exception->id];
-    if (exception->diverges) return Difference();
+    if (Diverges(difference)) return Difference();
   }
   if (bare.result.finished != inside.result.finished || bare.result.finished != 1) {
     Difference difference;

@@ -39,6 +39,7 @@ constexpr char kUsage[] =
     "  --first INDEX     begin with this program of the seed\n"
     "  --jobs N          batches at a time (one a processor)\n"
     "  --scratch DIR     work there instead of $TMPDIR or /tmp: another file system\n"
+    "  --counts          how often each call was made, and with success\n"
     "  --print           print the programs with what came of them, bare and inside\n"
     "  --lie OP          the executor falsifies OP's EEXIST in sessions: the tester must see it\n"
     "  --session-arg ARG one more argument for sessionctl run\n";
@@ -51,6 +52,7 @@ struct Options {
   unsigned jobs = std::max(1U, std::thread::hardware_concurrency());
   std::string replay;
   bool print = false;
+  bool counts = false;
 };
 
 bool ParseUser(const std::string& word, uid_t* user) {
@@ -69,8 +71,8 @@ bool ParseUser(const std::string& word, uid_t* user) {
 bool ParseOptions(int argc, char** argv, Options* options) {
   for (int i = 1; i < argc; ++i) {
     const std::string name = argv[i];
-    if (name == "--print") {
-      options->print = true;
+    if (name == "--print" || name == "--counts") {
+      (name == "--print" ? options->print : options->counts) = true;
       continue;
     }
     if (++i == argc) return false;
@@ -103,6 +105,24 @@ struct Finding {
   Way way;
   Program program;
   Difference difference;
+};
+
+// What makes calls fail or not, and may be changed for the whole machine by somebody else at any
+// time (proc_sys_fs(5)): a batch during which that happens proves nothing and is made again.
+std::string KernelSettings() {
+  std::string settings;
+  for (const char* name : {"hardlinks", "symlinks", "regular", "fifos"}) {
+    std::ifstream file(std::string("/proc/sys/fs/protected_") + name);
+    std::string value;
+    std::getline(file, value);
+    settings += value + " ";
+  }
+  return settings;
+}
+
+struct Counts {
+  long made = 0;
+  long successful = 0;
 };
 
 // All batches of a run, by several threads; what they find is put together here.
@@ -145,9 +165,13 @@ class Tester {
 
   bool RunBatch(Batch* batch, const std::vector<Program>& programs) {
     std::map<Way, std::vector<differential::Run>> runs;
-    for (const Way way : kAllWays) {
-      if (!batch->RunAll(programs, way, &runs[way])) return false;
-    }
+    std::string settings;
+    do {
+      settings = KernelSettings();
+      for (const Way way : kAllWays) {
+        if (!batch->RunAll(programs, way, &runs[way])) return false;
+      }
+    } while (settings != KernelSettings());
     for (const Way way : {Way::kWrites, Way::kAll}) {
       for (size_t i = 0; i < programs.size(); ++i) {
         const differential::Run& bare = runs[Way::kBare][i];
@@ -202,8 +226,12 @@ class Tester {
       for (size_t step = 0; step < programs[i].steps.size(); ++step) {
         const StepResult& result = runs[i].result.steps[step];
         if (result.state != StepResult::kDone) continue;
+        Counts& counts = counts_[programs[i].steps[step].op];
+        ++counts.made;
         ++steps_;
-        if (result.value >= 0) ++successes_;
+        if (result.value < 0) continue;
+        ++counts.successful;
+        ++successes_;
       }
     }
   }
@@ -220,7 +248,15 @@ class Tester {
     }
   }
 
+  void ReportCounts() const {
+    for (const auto& [op, counts] : counts_) {
+      printf("%-16s made %7ld, successful %7ld (%ld %%)\n", op.c_str(), counts.made,
+             counts.successful, counts.successful * 100 / counts.made);
+    }
+  }
+
   void Report() const {
+    if (options_.counts) ReportCounts();
     const double seconds =
         std::chrono::duration<double>(std::chrono::steady_clock::now() - began_).count();
     for (const auto& [signature, finding] : findings_) {
@@ -247,6 +283,7 @@ class Tester {
   std::mutex mutex_;
   std::map<std::string, Finding> findings_;
   ExceptionCounts exceptions_;
+  std::map<std::string, Counts> counts_;
   long steps_ = 0;
   long successes_ = 0;
 };

@@ -3,16 +3,26 @@
 #ifndef TESTS_DIFFERENTIAL_EXCEPTIONS_H_
 #define TESTS_DIFFERENTIAL_EXCEPTIONS_H_
 
+#include <cstddef>
+
 #include "tests/differential/program.h"
 #include "tests/differential/shared_area.h"
 
 namespace differential {
 
+// A step that came out differently.
+struct Case {
+  const Program& program;
+  size_t at;
+  const StepResult& bare;
+  const StepResult& inside;
+
+  const Step& step() const { return program.steps[at]; }
+};
+
 struct Exception {
   const char* id;
-  bool (*covers)(const Step& step, const StepResult& bare, const StepResult& inside);
-  // After it the two runs are in different states, and the comparison of this program ends.
-  bool diverges;
+  bool (*covers)(const Case& difference);
 };
 
 // What covers a difference in the tree: a link that was followed, by its access time, before an
@@ -20,7 +30,10 @@ struct Exception {
 inline constexpr char kLinkFollowedBeforeFull[] = "link-followed-before-full";
 
 // The entry that covers a step's difference, or nullptr.
-const Exception* FindException(const Step& step, const StepResult& bare, const StepResult& inside);
+const Exception* FindException(const Case& difference);
+
+// Are the two runs in different states from here on? Then the comparison of the program ends.
+bool Diverges(const Case& difference);
 
 }  // namespace differential
 

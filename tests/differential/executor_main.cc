@@ -1,7 +1,8 @@
 // Runs the programs that lie in the shared area, one after the other, each in its own directory and
 // in fresh processes. Bare or in a session, that is not its business.
 //
-//   executor [--lie OP]      OP's EEXIST is reported as EACCES
+//   executor [--lie OP]       OP's EEXIST is reported as EACCES
+//   executor --mount-view     there is a view of the mount (whereabouts.h)
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -31,6 +32,7 @@ int main(int argc, char** argv) {
   }
   Scene scene = {};
   scene.area = area;
+  if (argc == 2 && strcmp(argv[1], "--mount-view") == 0) scene.mount_view = kMountViewFd;
   if (argc == 3 && strcmp(argv[1], "--lie") == 0) scene.lie = argv[2];
   for (size_t i = 0; i < programs->size(); ++i) {
     scene.program = &(*programs)[i];

@@ -1,11 +1,16 @@
 #include "tests/differential/generator.h"
 
+#include <algorithm>
+#include <cstdlib>
 #include <string>
 #include <vector>
 
 #include "tests/differential/batch.h"
 #include "tests/differential/dice.h"
+#include "tests/differential/model.h"
 #include "tests/differential/ops.h"
+#include "tests/differential/sensible.h"
+#include "tests/differential/stories.h"
 #include "tests/differential/words.h"
 
 namespace differential {
@@ -28,7 +33,10 @@ const Op& PickOp(Dice* dice) {
 class Generator {
  public:
   Generator(uint64_t seed, uint64_t index)
-      : dice_(seed * 0x9e3779b97f4a7c15U + index), words_(&dice_) {
+      : dice_(seed * 0x9e3779b97f4a7c15U + index),
+        words_(&dice_),
+        model_(&dice_),
+        sensible_(&dice_, &words_, &model_) {
     program_.name = std::to_string(seed) + "/" + std::to_string(index);
   }
 
@@ -60,11 +68,17 @@ class Generator {
     if (!made_directories_.empty() && dice_.Percent(50)) {
       path = dice_.Of(made_directories_) + "/" + name;
     }
-    for (const std::string& taken : taken_) {
-      if (taken == path) return "";
-    }
+    if (!IsFree(path)) return "";
     taken_.push_back(path);
     return path;
+  }
+
+  bool IsFree(const std::string& path) const {
+    return std::find(taken_.begin(), taken_.end(), path) == taken_.end();
+  }
+
+  static bool IsUsable(const std::string& mode, unsigned long needed) {
+    return (strtoul(mode.c_str(), nullptr, 8) & needed) == needed;
   }
 
   void MakeScene() {
@@ -73,19 +87,36 @@ class Generator {
       if (dice_.Percent(30)) continue;
       const std::string path = Fresh(name);
       if (path.empty()) continue;
-      const std::string mode = dice_.Percent(45)
-                                   ? "0755"
+      const std::string mode = dice_.Percent(60)
+                                   ? dice_.Of({"0755", "0700", "0777", "02775"})
                                    : dice_.Of({"0700", "0777", "01777", "02775", "03777", "02777",
                                                "0555", "0000", "0300", "0600", "01770", "0770"});
-      Make({"dir", Quoted(path), mode, Owner()});
-      if (dice_.Percent(12)) {
+      const std::string owner = Owner();
+      Make({"dir", Quoted(path), mode, owner});
+      model_.Add(path, Kind::kDirectory, owner == "-" && IsUsable(mode, 0700));
+      if (dice_.Percent(15)) {
         Make({"xattr", Quoted(path), "\"system.posix_acl_default\"", words_.AclValue()});
       }
       made_directories_.push_back(path);
       words_.AddDirectory(path);
     }
+    if (dice_.Percent(6)) MakeDeepTree();
     for (uint64_t left = 2 + dice_.Below(4); left > 0; --left) MakeFile();
     for (uint64_t left = dice_.Below(4); left > 0; --left) MakeLink();
+  }
+
+  // Nearly as deep as a path can tell.
+  void MakeDeepTree() {
+    std::string path;
+    for (uint64_t levels = 8 + dice_.Below(7); levels > 0; --levels) {
+      path = Model::Join(path, dice_.Percent(80) ? "{*255:n}" : words_.Name());
+      if (path.find("{*256") != std::string::npos || !IsFree(path)) return;
+      taken_.push_back(path);
+      Make({"dir", Quoted(path), "0755", "-"});
+      model_.Add(path, Kind::kDirectory, true);
+    }
+    made_directories_.push_back(path);
+    words_.AddDirectory(path);
   }
 
   void MakeFile() {
@@ -98,10 +129,13 @@ class Generator {
                            ? "0644"
                            : dice_.Of({"0600", "0666", "04755", "02755", "06777", "0444", "0000",
                                        "0200", "0660", "02644", "0777"});
-    std::vector<std::string> words = {kind, Quoted(path), mode, Owner()};
+    const std::string owner = Owner();
+    std::vector<std::string> words = {kind, Quoted(path), mode, owner};
+    model_.Add(path, kind == "file" ? Kind::kFile : Kind::kOther,
+               owner == "-" && IsUsable(mode, 0600));
     if (kind == "file") words.push_back(dice_.Of({"\"content\\n\"", "\"\"", "\"{*5000:c}\""}));
     Make(words);
-    if (kind == "file" && dice_.Percent(15)) {
+    if (kind == "file" && dice_.Percent(45)) {
       Make({"xattr", Quoted(path), "\"user.present\"", "\"here\""});
     }
     if (kind == "file" && dice_.Percent(8)) {
@@ -113,6 +147,7 @@ class Generator {
     if (second.empty()) return;
     Make({"name", Quoted(second), Quoted(path)});
     words_.AddFile(second);
+    model_.Add(second, Kind::kFile, true);
   }
 
   void MakeLink() {
@@ -123,11 +158,13 @@ class Generator {
       return;
     }
     Make({"link", Quoted(path), text});
+    model_.Add(path, Kind::kLink, true);
     (dice_.Percent(50) ? words_.AddFile(path) : words_.AddDirectory(path));
   }
 
   void AddStep() {
     if (dice_.Percent(5) && actors_ < kMaxActors) return AddSpawn();
+    if (dice_.Percent(4)) return AddStory();
     const Op& op = PickOp(&dice_);
     if (words_.fifos() && std::string(op.name) == "creat") return;  // it would wait for a reader
     Step step;
@@ -135,21 +172,45 @@ class Generator {
         static_cast<int>(dice_.Percent(60) ? 0 : dice_.Below(static_cast<uint64_t>(actors_)));
     step.op = op.name;
     if (step.op == "exit" && step.actor == 0) return;
+    if (op.returns_fd) step.slot = next_slot_;
     if (step.op == "limit") {
       step.args =
           dice_.Percent(40)
-              ? std::vector<std::string>{"nofile", dice_.Of({"3", "5", "8", "1024", "1024"})}
-              : std::vector<std::string>{"fsize", dice_.Of({"0", "10", "4096", "-1"})};
+              ? std::vector<std::string>{"nofile",
+                                         dice_.Of({"3", "5", "8", "1024", "1024", "1024"})}
+              : std::vector<std::string>{"fsize", dice_.Of({"0", "10", "4096", "-1", "-1", "-1"})};
+    } else if (step.op != "fcntl" && dice_.Percent(72)) {
+      if (!sensible_.Fill(op, &step)) return;  // nothing fits now
     } else if (step.op == "fcntl") {
       step.args = Fcntl();
     } else {
+      step.args.clear();
       for (const char* letter = op.args; *letter != '\0'; ++letter) {
         for (std::string& word : words_.For(*letter, op)) step.args.push_back(std::move(word));
       }
     }
     if (!Acceptable(&step)) return;
-    Remember(op, &step);
+    if (op.returns_fd) NewSlot();
+    Remember(op, step);
     program_.steps.push_back(std::move(step));
+  }
+
+  int NewSlot() {
+    const int slot = next_slot_;
+    words_.AddSlot(slot);
+    next_slot_ = (next_slot_ + 1) % kMaxSlots;
+    return slot;
+  }
+
+  void AddStory() {
+    const int actor =
+        static_cast<int>(dice_.Percent(60) ? 0 : dice_.Below(static_cast<uint64_t>(actors_)));
+    const Storyteller teller = {dice_, words_, model_, sensible_, [this] { return NewSlot(); }};
+    for (Step& step : TellStory(teller, actor)) {
+      if (program_.steps.size() == kMaxSteps) return;
+      Remember(*FindOp(step.op), step);
+      program_.steps.push_back(std::move(step));
+    }
   }
 
   std::vector<std::string> Fcntl() {
@@ -180,19 +241,15 @@ class Generator {
     return words_.fifos() || mode.find("S_IFIFO") == std::string::npos;
   }
 
-  // The name that a step makes may be used by later ones; the descriptor too.
-  void Remember(const Op& op, Step* step) {
-    if (op.returns_fd) {
-      step->slot = next_slot_;
-      words_.AddSlot(next_slot_);
-      next_slot_ = (next_slot_ + 1) % kMaxSlots;
-    }
+  // The name that a step makes may be used by later ones.
+  void Remember(const Op& op, const Step& step) {
+    sensible_.Follow(op, step);
     std::string last;
     const std::string letters = op.args;
     size_t word = 0;
     for (const char letter : letters) {
-      if (letter == 'p' && word < step->args.size()) last = step->args[word];
-      word += letter == 'H' ? 4 : letter == 'Z' ? 2 : 1;
+      if (letter == 'p' && word < step.args.size()) last = step.args[word];
+      word += WordsOf(letter);
     }
     if (last.size() < 3 || last[0] != '"' || last.size() > 60) return;
     last = last.substr(1, last.size() - 2);
@@ -212,12 +269,16 @@ class Generator {
     step.op = "spawn";
     step.args = {dice_.Of({"fork", "fork", "thread", "thread", "sharing-files", "sharing-fs"}),
                  "A" + std::to_string(actors_)};
+    model_.Spawn(step.actor, actors_, step.args[0] == "thread" || step.args[0] == "sharing-files",
+                 step.args[0] == "thread" || step.args[0] == "sharing-fs");
     ++actors_;
     program_.steps.push_back(std::move(step));
   }
 
   Dice dice_;
   WordMaker words_;
+  Model model_;
+  Sensible sensible_;
   Program program_;
   std::vector<std::string> made_directories_;
   std::vector<std::string> taken_;

@@ -26,6 +26,12 @@ struct Op {
   bool returns_fd = false;
 };
 
+// How many words of a step a letter takes, and how many registers it fills.
+constexpr size_t WordsOf(char letter) { return letter == 'H' ? 4 : letter == 'Z' ? 2 : 1; }
+constexpr size_t RegistersOf(char letter) {
+  return letter == 'H' || letter == 'Z' || letter == 'v' || letter == 'B' || letter == 'A' ? 2 : 1;
+}
+
 const std::vector<Op>& Ops();
 const Op* FindOp(const std::string& name);
 

@@ -16,16 +16,18 @@
 namespace differential {
 
 inline constexpr int kSharedFd = 3;  // its number in the executor
+inline constexpr int kMountViewFd = 101;
 inline constexpr size_t kMaxPrograms = 100;
 inline constexpr size_t kTextLimit = size_t{4} << 20;
 
 struct StepResult {
   enum State : uint32_t { kNotRun = 0, kDone, kNoActor, kOutside, kDied };
   State state;
-  uint32_t signals;  // SIGXFSZ that came meanwhile
-  int64_t value;     // of the system call; an error is -errno
+  uint32_t signals;      // SIGXFSZ that came meanwhile
+  int64_t value;         // of the system call; an error is -errno
+  uint32_t whereabouts;  // whereabouts.h; bare only
   uint32_t text_size;
-  char text[236];  // what the call gave besides, in words
+  char text[232];  // what the call gave besides, in words
 };
 
 struct ProgramResult {

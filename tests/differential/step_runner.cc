@@ -17,6 +17,7 @@
 #include <string>
 
 #include "tests/differential/arguments.h"
+#include "tests/differential/whereabouts.h"
 
 namespace differential {
 namespace {
@@ -37,11 +38,30 @@ bool IsOutside(const Scene& scene, const std::string& link) {
          (place.size() > mount.size() && place[mount.size()] != '/');
 }
 
-// F_GETFL and F_GETFD of what a call opened.
+// F_GETFL and F_GETFD of what a call opened, and what it is.
 std::string DescribeDescriptor(int fd) {
-  char text[64];
-  snprintf(text, sizeof(text), "flags=%#o cloexec=%d", fcntl(fd, F_GETFL), fcntl(fd, F_GETFD));
+  struct stat info = {};
+  fstat(fd, &info);
+  char text[128];
+  snprintf(text, sizeof(text), "flags=%#o cloexec=%d mode=%o links=%u size=%lld",
+           fcntl(fd, F_GETFL), fcntl(fd, F_GETFD), info.st_mode,
+           static_cast<unsigned>(info.st_nlink), static_cast<long long>(info.st_size));
   return text;
+}
+
+bool OpensPathOnly(const Step& step) {
+  return step.op == "openat2" && (ParseNumber(step.args[2]) & O_PATH) != 0;
+}
+
+// openat2 with O_PATH: a session has another descriptor for the same object, or none. So it is only
+// looked at (what is it, and might it be opened for reading?) and closed again.
+void LookAndClose(int fd, std::string* text) {
+  struct stat info = {};
+  fstat(fd, &info);
+  const std::string path = "/proc/thread-self/fd/" + std::to_string(fd);
+  const bool plain = S_ISREG(info.st_mode) || S_ISDIR(info.st_mode);
+  if (plain && faccessat(AT_FDCWD, path.c_str(), R_OK, AT_EACCESS) == 0) *text += " readable";
+  close(fd);
 }
 
 // All entries of a directory, sorted; their order is the file system's own business.
@@ -98,15 +118,14 @@ void StayInside(const Scene& scene, const Op& op, StepResult* result) {
     if (chdir(scene.root.c_str()) != 0) _exit(4);
   } else if (op.returns_fd) {
     const int fd = static_cast<int>(result->value);
-    struct stat info;
-    if (fstat(fd, &info) != 0 || !S_ISDIR(info.st_mode)) return;
     if (!IsOutside(scene, "/proc/thread-self/fd/" + std::to_string(fd))) return;
     result->state = StepResult::kOutside;
     close(fd);
   }
 }
 
-long Call(const Scene& scene, const Op& op, const Step& step, std::string* text) {
+long Call(const Scene& scene, const Op& op, const Step& step, StepResult* result,
+          std::string* text) {
   if (step.op == "limit") return Limit(step);
   const Places places = PlacesOf(scene);
   Registers registers;
@@ -115,6 +134,7 @@ long Call(const Scene& scene, const Op& op, const Step& step, std::string* text)
     *text = "words do not fit";
     return -EINVAL;
   }
+  result->whereabouts = WhereaboutsOf(scene, op, step, places, registers);
   if (step.op == "listdir") return ListDirectory(static_cast<int>(registers.values[0]), text);
   const std::array<long, 6>& r = registers.values;
   long value = syscall(op.nr, r[0], r[1], r[2], r[3], r[4], r[5]);
@@ -124,6 +144,7 @@ long Call(const Scene& scene, const Op& op, const Step& step, std::string* text)
   const bool duplicates = step.op == "fcntl" && (r[1] == F_DUPFD || r[1] == F_DUPFD_CLOEXEC);
   if (value >= 0 && (op.returns_fd || duplicates)) {
     *text = DescribeDescriptor(static_cast<int>(value));
+    if (OpensPathOnly(step)) LookAndClose(static_cast<int>(value), text);
   }
   return value;
 }
@@ -146,12 +167,13 @@ void RunStep(const Scene& scene, const Step& step, StepResult* result) {
   const unsigned signals_before = signals_seen;
   std::string text;
   result->state = StepResult::kDone;
-  result->value = Call(scene, *op, step, &text);
+  result->value = Call(scene, *op, step, result, &text);
   result->signals = signals_seen - signals_before;
   Say(text, result);
   if (result->value >= 0) StayInside(scene, *op, result);
   if (step.slot < 0) return;
-  const bool usable = result->state == StepResult::kDone && result->value >= 0;
+  const bool usable =
+      result->state == StepResult::kDone && result->value >= 0 && !OpensPathOnly(step);
   scene.area->slots[static_cast<size_t>(step.slot)] = usable ? static_cast<int>(result->value) : -1;
 }
 

@@ -64,21 +64,27 @@ std::string WordMaker::Path() {
 
 std::string WordMaker::LinkText() {
   if (dice_.Percent(3)) return HostileString();
-  switch (dice_.Below(8)) {
+  if (dice_.Percent(8)) return "\"" + TextLeadingOut() + "\"";
+  switch (dice_.Below(20)) {
     case 0: return "\"\"";
-    case 1: return "\"{root}/" + Name() + "\"";
-    case 2: return "\"nowhere\"";
+    case 1:
+    case 2: return "\"{root}/" + Name() + "\"";
     case 3:
       return "\"" + (directories_.empty() ? "sub" : dice_.Of(directories_)) + "/../" + Name() +
              "\"";
-    case 4: return "\"{*" + std::to_string(4090 + dice_.Below(10)) + ":l}\"";
+    case 4: return "\"nowhere\"";
+    case 5: return "\"{*" + std::to_string(4090 + dice_.Below(10)) + ":l}\"";
     default: break;
   }
-  // A link that leads out of the mount, or through proc, is refused by the island rule.
-  std::string text = Adorned(PlainPath());
-  if (text.find("..") != std::string::npos || text.find("/proc") != std::string::npos)
-    text = Name();
-  return "\"" + text + "\"";
+  return "\"" + (dice_.Percent(60) ? PlainPath() : Adorned(PlainPath())) + "\"";
+}
+
+// Out of the mount, to its root, or past it and back in.
+std::string WordMaker::TextLeadingOut() {
+  return dice_.Of({"..", "../..", "../../..", "{mount}", "{mount}/..", "{root}/../..", "/",
+                   "/etc/passwd", "/usr", "/dev/null", "/proc/self/cwd", "../../mount",
+                   "{mount}/../mount"}) +
+         (dice_.Percent(20) ? "/" + Name() : "");
 }
 
 std::string WordMaker::Descriptor(bool or_cwd) {

@@ -38,6 +38,7 @@ class WordMaker {
   std::string PlainPath();
   std::string Adorned(std::string path);
   std::string HostileString();
+  std::string TextLeadingOut();
   std::string Descriptor(bool or_cwd);
   std::string OpenFlags();
   std::string AtFlags(const Op& op);

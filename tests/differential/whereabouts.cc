@@ -1,0 +1,165 @@
+#include "tests/differential/whereabouts.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <climits>
+#include <deque>
+#include <string>
+#include <string_view>
+
+#include "tests/differential/shared_area.h"
+
+namespace differential {
+namespace {
+
+constexpr int kMaxLinks = 40;  // path_resolution(7)
+
+// One walk, by the names alone; what it stands on is always a real path.
+class Course {
+ public:
+  explicit Course(const Scene& scene) : view_(scene.mount_view), mount_(scene.area->mount) {}
+
+  uint32_t Follow(int dirfd, const std::string& path, bool follow_last) {
+    if (path.empty()) return 0;
+    if (path[0] != '/') position_ = Base(dirfd);
+    Queue(path);
+    Walk(follow_last || path.back() == '/');
+    if (!InMount(position_)) marks_ |= linked_ ? kEndsOutside | kLinkLedOut : kEndsOutside;
+    if (position_ == mount_) marks_ |= kNamesMount;
+    return marks_;
+  }
+
+ private:
+  static std::string Base(int dirfd) {
+    const std::string link = dirfd == AT_FDCWD ? "/proc/thread-self/cwd"
+                                               : "/proc/thread-self/fd/" + std::to_string(dirfd);
+    char path[PATH_MAX];
+    const ssize_t size = readlink(link.c_str(), path, sizeof(path));
+    constexpr std::string_view kGone = " (deleted)";
+    std::string base(path, size < 0 ? 0 : static_cast<size_t>(size));
+    if (base.ends_with(kGone)) base.resize(base.size() - kGone.size());
+    return base;
+  }
+
+  bool InMount(const std::string& path) const {
+    return path.starts_with(mount_) && (path.size() == mount_.size() || path[mount_.size()] == '/');
+  }
+
+  void Walk(bool follow_last) {
+    while (!queue_.empty()) {
+      const std::string name = queue_.front();
+      queue_.pop_front();
+      if (name == ".") continue;
+      if (name == "..") {
+        GoUp();
+        continue;
+      }
+      const std::string next = position_ + "/" + name;
+      const mode_t mode = TypeOf(next);
+      if (S_ISLNK(mode) && (!queue_.empty() || follow_last)) {
+        if (!FollowLink(next)) return;
+        continue;
+      }
+      position_ = next;
+      if (!queue_.empty() && !S_ISDIR(mode)) return;
+    }
+  }
+
+  void GoUp() {
+    if (position_ == mount_) marks_ |= linked_ ? kPassedOutside | kLinkLedOut : kPassedOutside;
+    if (const size_t slash = position_.rfind('/'); slash != std::string::npos) {
+      position_.resize(slash);
+    }
+  }
+
+  bool FollowLink(const std::string& link) {
+    char text[PATH_MAX];
+    const ssize_t size = InMount(link) ? readlinkat(view_, InView(link), text, sizeof(text))
+                                       : readlink(link.c_str(), text, sizeof(text));
+    if (size <= 0 || ++links_ > kMaxLinks) return false;
+    if (InMount(link)) linked_ = true;
+    if (link.starts_with("/proc/")) {
+      marks_ |= linked_ ? kThroughProc | kLinkLedOut : kThroughProc;
+    }
+    if (text[0] == '/') position_.clear();
+    Queue(std::string(text, static_cast<size_t>(size)));
+    return true;
+  }
+
+  // 0 where nothing is, or nothing can be seen.
+  mode_t TypeOf(const std::string& path) const {
+    struct stat info;
+    const int looked =
+        InMount(path) ? fstatat(view_, InView(path), &info, AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH)
+                      : lstat(path.c_str(), &info);
+    return looked == 0 ? info.st_mode & S_IFMT : 0;
+  }
+
+  const char* InView(const std::string& path) const {
+    return path.size() == mount_.size() ? "" : path.c_str() + mount_.size() + 1;
+  }
+
+  void Queue(const std::string& path) {
+    std::deque<std::string> names;
+    for (size_t at = 0; at < path.size();) {
+      size_t end = path.find('/', at);
+      if (end == std::string::npos) end = path.size();
+      if (end > at) names.push_back(path.substr(at, end - at));
+      at = end + 1;
+    }
+    queue_.insert(queue_.begin(), names.begin(), names.end());
+  }
+
+  const int view_;
+  const std::string mount_;
+  std::string position_;  // without a slash behind; "" is "/"
+  std::deque<std::string> queue_;
+  bool linked_ = false;  // a link in the mount has been followed
+  int links_ = 0;
+  uint32_t marks_ = 0;
+};
+
+// Is a link followed as the last component of this call's path?
+bool FollowsLast(const Step& step) {
+  static constexpr std::string_view kNever[] = {
+      "rename", "mkdir",    "rmdir",     "unlink",    "symlink",      "mknod", "lchown",
+      "lstat",  "readlink", "lsetxattr", "lgetxattr", "lremovexattr", "link"};
+  bool flagged = false;
+  for (const std::string& word : step.args) {
+    if (word == "AT_SYMLINK_FOLLOW" || word.ends_with("|AT_SYMLINK_FOLLOW")) return true;
+    const bool excludes =
+        word.find("O_EXCL") != std::string::npos && word.find("O_CREAT") != std::string::npos;
+    flagged = flagged || excludes || word.find("NOFOLLOW") != std::string::npos;
+  }
+  for (const std::string_view name : kNever) {
+    if (step.op.starts_with(name)) return false;
+  }
+  return !flagged;
+}
+
+}  // namespace
+
+uint32_t WhereaboutsOf(const Scene& scene, const Op& op, const Step& step, const Places& places,
+                       const Registers& registers) {
+  if (scene.mount_view < 0) return 0;
+  const bool follow = FollowsLast(step);
+  uint32_t marks = 0;
+  int dirfd = AT_FDCWD;
+  size_t word = 0;
+  size_t reg = 0;
+  for (const char* letter = op.args; *letter != '\0'; ++letter) {
+    if (*letter == 'd') dirfd = static_cast<int>(registers.values.at(reg));
+    if (*letter == 'p') {
+      const std::string& path = step.args[word];
+      if (path[0] == '"') marks |= Course(scene).Follow(dirfd, Expand(path, places), follow);
+      dirfd = AT_FDCWD;
+    }
+    word += WordsOf(*letter);
+    reg += RegistersOf(*letter);
+  }
+  return marks;
+}
+
+}  // namespace differential
