@@ -37,7 +37,6 @@ int Decide(CallContext& context, const PinnedParent& from, const PinnedParent& t
 
 Reply HandleRename(CallContext& context, const SyscallRequest& request) {
   if (!ValidFlags(request.rename_flags)) return Reply::Error(EINVAL);
-  if ((request.rename_flags & kWhiteout) != 0) return Reply::Error(EPERM);
   SysResult<PinnedParent> from = context.resolver().Parent(request.paths[0]);
   if (!from.ok()) return Reply::Error(from.error());
   SysResult<PinnedParent> to = context.resolver().Parent(request.paths[1]);
@@ -49,7 +48,9 @@ Reply HandleRename(CallContext& context, const SyscallRequest& request) {
   }
   if (to->is_mount_root) return Reply::Error(EBUSY);
   bool exchange = (request.rename_flags & RENAME_EXCHANGE) != 0;
-  if (int error = Decide(context, *from, *to, exchange); error != 0) {
+  int error = Decide(context, *from, *to, exchange);
+  if (error == 0 && (request.rename_flags & kWhiteout) != 0) error = EPERM;
+  if (error != 0) {
     // The kernel looks for what is to be renamed before it asks for any right.
     int missing = ErrorOfOldName(*from);
     return Reply::Error(missing != 0 ? missing : error);
