@@ -23,6 +23,7 @@
 #include "tests/differential/compare.h"
 #include "tests/differential/generator.h"
 #include "tests/differential/minimiser.h"
+#include "tests/differential/settings_watch.h"
 
 namespace differential {
 namespace {
@@ -107,19 +108,6 @@ struct Finding {
   Difference difference;
 };
 
-// What makes calls fail or not, and may be changed for the whole machine by somebody else at any
-// time (proc_sys_fs(5)): a batch during which that happens proves nothing and is made again.
-std::string KernelSettings() {
-  std::string settings;
-  for (const char* name : {"hardlinks", "symlinks", "regular", "fifos"}) {
-    std::ifstream file(std::string("/proc/sys/fs/protected_") + name);
-    std::string value;
-    std::getline(file, value);
-    settings += value + " ";
-  }
-  return settings;
-}
-
 struct Counts {
   long made = 0;
   long successful = 0;
@@ -165,13 +153,13 @@ class Tester {
 
   bool RunBatch(Batch* batch, const std::vector<Program>& programs) {
     std::map<Way, std::vector<differential::Run>> runs;
-    std::string settings;
+    uint64_t changes;
     do {
-      settings = KernelSettings();
+      changes = settings_.changes();
       for (const Way way : kAllWays) {
         if (!batch->RunAll(programs, way, &runs[way])) return false;
       }
-    } while (settings != KernelSettings());
+    } while (changes != settings_.changes());
     for (const Way way : {Way::kWrites, Way::kAll}) {
       for (size_t i = 0; i < programs.size(); ++i) {
         const differential::Run& bare = runs[Way::kBare][i];
@@ -275,6 +263,7 @@ class Tester {
 
   const Options& options_;
   const std::vector<Program> replayed_;
+  const SettingsWatch settings_;
   const std::chrono::steady_clock::time_point began_ = std::chrono::steady_clock::now();
   uint64_t total_ = 0;
   std::atomic<uint64_t> next_ = 0;

@@ -22,6 +22,8 @@
 namespace differential {
 namespace {
 
+constexpr int kMostAttempts = 64;
+
 HostileMemory* memory;
 std::atomic<unsigned> signals_seen;
 
@@ -124,6 +126,20 @@ void StayInside(const Scene& scene, const Op& op, StepResult* result) {
   }
 }
 
+long MakeCall(const Op& op, const std::array<long, 6>& r) {
+  const long value = syscall(op.nr, r[0], r[1], r[2], r[3], r[4], r[5]);
+  return value < 0 ? -errno : value;
+}
+
+// openat2(2): EAGAIN when something on the machine was renamed meanwhile, ".." being in the path.
+bool MayBeRaced(const Step& step) {
+  constexpr int64_t kScoped = 8 | 16;  // RESOLVE_BENEATH, RESOLVE_IN_ROOT
+  constexpr int64_t kCached = 32;
+  if (step.op != "openat2") return false;
+  const int64_t resolve = ParseNumber(step.args[4]);
+  return (resolve & kScoped) != 0 && (resolve & kCached) == 0;
+}
+
 long Call(const Scene& scene, const Op& op, const Step& step, StepResult* result,
           std::string* text) {
   if (step.op == "limit") return Limit(step);
@@ -137,8 +153,10 @@ long Call(const Scene& scene, const Op& op, const Step& step, StepResult* result
   result->whereabouts = WhereaboutsOf(scene, op, step, places, registers);
   if (step.op == "listdir") return ListDirectory(static_cast<int>(registers.values[0]), text);
   const std::array<long, 6>& r = registers.values;
-  long value = syscall(op.nr, r[0], r[1], r[2], r[3], r[4], r[5]);
-  if (value < 0) value = -errno;
+  long value = MakeCall(op, r);
+  for (int again = 0; value == -EAGAIN && MayBeRaced(step) && again < kMostAttempts; ++again) {
+    value = MakeCall(op, r);
+  }
   if (step.op == scene.lie && value == -EEXIST) return -EACCES;
   *text = DescribeResult(op, registers, value, scene.area->started);
   const bool duplicates = step.op == "fcntl" && (r[1] == F_DUPFD || r[1] == F_DUPFD_CLOEXEC);
