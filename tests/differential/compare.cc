@@ -66,7 +66,14 @@ bool OnlyLinkFollowed(const std::string& was, const std::string& is, const Run& 
   return ChangedWords(was, is) == " atime" && is.find(" atime=now ") != std::string::npos;
 }
 
-Difference InTree(const Snapshot& bare, const Run& inside_run, ExceptionCounts* exceptions) {
+// See kSecondPathNotWalked.
+bool OnlyFollowedBare(const std::string& was, const std::string& is) {
+  return was.starts_with("mode=12") && ChangedWords(was, is) == " atime" &&
+         was.find(" atime=now ") != std::string::npos;
+}
+
+Difference InTree(const Snapshot& bare, const Run& inside_run, bool skipped_path,
+                  ExceptionCounts* exceptions) {
   const Snapshot& inside = inside_run.tree;
   Difference difference;
   std::set<std::string> paths;
@@ -80,6 +87,10 @@ Difference InTree(const Snapshot& bare, const Run& inside_run, ExceptionCounts* 
     if (was == is) continue;
     if (OnlyLinkFollowed(was, is, inside_run)) {
       ++(*exceptions)[kLinkFollowedBeforeFull];
+      continue;
+    }
+    if (skipped_path && OnlyFollowedBare(was, is)) {
+      ++(*exceptions)[kSecondPathNotWalked];
       continue;
     }
     if (!difference.found) difference.signature = "tree" + ChangedWords(was, is);
@@ -110,6 +121,7 @@ std::string Describe(const StepResult& result) {
 
 Difference Compare(const Program& program, const Run& bare, const Run& inside,
                    ExceptionCounts* exceptions) {
+  bool skipped_path = false;
   for (size_t i = 0; i < program.steps.size(); ++i) {
     const StepResult& a = bare.result.steps[i];
     const StepResult& b = inside.result.steps[i];
@@ -118,6 +130,7 @@ Difference Compare(const Program& program, const Run& bare, const Run& inside,
     const Exception* exception = FindException(difference);
     if (exception == nullptr) return AtStep(program, i, a, b);
     ++(*exceptions)[exception->id];
+    skipped_path = skipped_path || SkipsSecondPath(difference);
     if (Diverges(difference)) return Difference();
   }
   if (bare.result.finished != inside.result.finished || bare.result.finished != 1) {
@@ -129,7 +142,7 @@ Difference Compare(const Program& program, const Run& bare, const Run& inside,
                       ", inside " + std::to_string(inside.result.finished) + "\n";
     return difference;
   }
-  return InTree(bare.tree, inside, exceptions);
+  return InTree(bare.tree, inside, skipped_path, exceptions);
 }
 
 }  // namespace differential

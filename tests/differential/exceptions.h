@@ -29,6 +29,12 @@ struct Exception {
 // open found no free descriptor.
 inline constexpr char kLinkFollowedBeforeFull[] = "link-followed-before-full";
 
+// The same the other way round: a link in the second path of a call that was refused for its first.
+inline constexpr char kSecondPathNotWalked[] = "second-path-not-walked";
+
+// Does a session refuse this call of two paths without a look at the second?
+bool SkipsSecondPath(const Case& difference);
+
 // The entry that covers a step's difference, or nullptr.
 const Exception* FindException(const Case& difference);
 
