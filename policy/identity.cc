@@ -5,8 +5,10 @@
 #include <pwd.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <iterator>
 #include <limits>
 #include <optional>
 
@@ -17,6 +19,10 @@
 namespace sessionctl {
 namespace {
 
+// With these, the session or its broker may signal processes of other users; with the last two the
+// broker may also trace them (CapabilitiesForOtherUsers). Landlock is what keeps both inside: from
+// this ABI on it scopes signals, and tracing from the first on.
+constexpr const char* kHeldByLandlock[] = {"kill", "setgid", "setuid"};
 constexpr int kScopedSignalsAbi = 6;
 
 // Why no session keeps it. A capability in neither this list nor kKeepable does not exist.
@@ -156,10 +162,12 @@ absl::Status ResolveCapabilities(const ProcessPolicy& process, CapabilitySet per
     if ((permitted & bit) == 0) {
       return NotAllowed("capabilities", absl::StrCat(name, ": sessionctl does not have it itself"));
     }
-    if (name == "kill" && landlock_abi < kScopedSignalsAbi) {
-      return absl::FailedPreconditionError(
-          absl::StrCat("policy: process.capabilities: kill: needs Landlock ABI ", kScopedSignalsAbi,
-                       ", which keeps signals inside; this kernel has ABI ", landlock_abi));
+    const bool needs_scope = std::find(std::begin(kHeldByLandlock), std::end(kHeldByLandlock),
+                                       name) != std::end(kHeldByLandlock);
+    if (needs_scope && landlock_abi < kScopedSignalsAbi) {
+      return absl::FailedPreconditionError(absl::StrCat(
+          "policy: process.capabilities: ", name, ": needs Landlock ABI ", kScopedSignalsAbi,
+          ", which keeps signals inside, best_effort or not; this kernel has ABI ", landlock_abi));
     }
     identity->kept |= bit;
   }

@@ -17,6 +17,7 @@ namespace {
 struct ThreadCredentials {
   FileCredentials own;
   FileCredentials now;
+  CapabilityState sets;  // the others stay as they are throughout
 };
 thread_local std::unique_ptr<ThreadCredentials> thread_credentials;
 
@@ -25,10 +26,9 @@ uid_t FileUser() { return static_cast<uid_t>(syscall(SYS_setfsuid, -1)); }
 gid_t FileGroup() { return static_cast<gid_t>(syscall(SYS_setfsgid, -1)); }
 
 SysStatus SetEffective(CapabilitySet effective) {
-  SysResult<CapabilityState> state = GetCapabilities();
-  if (!state.ok()) return Errno(state.error());
-  state->effective = effective & state->permitted;
-  return SetCapabilities(*state);
+  CapabilityState state = thread_credentials->sets;
+  state.effective = effective & state.permitted;
+  return SetCapabilities(state);
 }
 
 // Capabilities come last: a change of the file-system user away from 0 drops some, and the ids need
@@ -124,13 +124,18 @@ SysResult<FileCredentials> CurrentCredentials() {
   return credentials;
 }
 
-uid_t CurrentFileUser() { return FileUser(); }
+uid_t CurrentFileUser() {
+  // Where nothing was adopted, it follows the effective user (credentials(7)).
+  return OwnCapabilities::Differ() ? thread_credentials->now.fsuid : geteuid();
+}
 
 SysResult<AdoptedCredentials> AdoptedCredentials::Adopt(const FileCredentials& own,
                                                         const FileCredentials& callers) {
   AdoptedCredentials adopted;
   if (own == callers) return adopted;
-  thread_credentials = std::make_unique<ThreadCredentials>(ThreadCredentials{own, own});
+  SysResult<CapabilityState> sets = GetCapabilities();
+  if (!sets.ok()) return Errno(sets.error());
+  thread_credentials = std::make_unique<ThreadCredentials>(ThreadCredentials{own, own, *sets});
   adopted.active_ = true;
   SysStatus switched = Switch(callers, &thread_credentials->now);
   if (!switched.ok()) return Errno(switched.error());

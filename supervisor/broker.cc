@@ -13,7 +13,6 @@
 
 #include <algorithm>
 #include <cstdio>
-#include <cstdlib>
 #include <cstring>
 #include <memory>
 #include <utility>
@@ -22,16 +21,15 @@
 #include "sandbox/base/fd_channel.h"
 #include "sandbox/base/raw_log.h"
 #include "sandbox/base/syscalls.h"
-#include "sandbox/credentials.h"
 #include "sandbox/landlock.h"
 #include "sandbox/launch.h"
 #include "sandbox/notifier.h"
-#include "sandbox/privileges.h"
 #include "sandbox/seccomp_filter.h"
 #include "sandbox/walls.h"
 #include "supervisor/audit_log.h"
 #include "supervisor/mediator/mediator.h"
 #include "supervisor/mediator/session_view.h"
+#include "supervisor/session_identity.h"
 
 namespace sessionctl {
 namespace {
@@ -103,33 +101,6 @@ void RaiseOwnLimits() {
   signal(SIGXFSZ, SIG_IGN);  // EFBIG is answer enough
 }
 
-// A session is no less likely to be ended when memory runs out than any other program, whatever its
-// caller is (sshd, a service with OOMScoreAdjust). Raising is everybody's right. The broker shares
-// it: without it there is no session.
-absl::Status RaiseOomScore(int least) {
-  constexpr char kFile[] = "/proc/self/oom_score_adj";
-  SysResult<std::string> text = ReadSmallFile(AT_FDCWD, kFile, 16);
-  if (text.ok() && atoi(text->c_str()) >= least) return absl::OkStatus();
-  const std::string value = std::to_string(least);
-  SysResult<OwnedFd> file = OpenAt(AT_FDCWD, kFile, O_WRONLY);
-  SysStatus written =
-      file.ok() ? WriteAll(file->get(), value.data(), value.size()) : Errno(file.error());
-  if (written.ok() || least == 0) return absl::OkStatus();
-  return absl::InternalError(
-      absl::StrCat("process.oom_score_adj ", value, ": ", strerror(written.error())));
-}
-
-void SetAttributes(const CompiledPolicy& policy, LaunchPlan* plan) {
-  const ProcessPolicy& process = policy.policy.process;
-  if (policy.identity.credentials_may_change) plan->keep_only = policy.identity.kept;
-  if (!process.umask.empty()) {
-    plan->umask = static_cast<mode_t>(strtoul(process.umask.c_str(), nullptr, 8));
-  }
-  plan->nice = process.nice;
-  const std::vector<std::string>& allowed = process.allow_groups;
-  plan->needs_own_keyring = std::find(allowed.begin(), allowed.end(), "keyring") != allowed.end();
-}
-
 // Everything from the fork on. Never returns to the caller's code.
 class BrokerProcess {
  public:
@@ -152,9 +123,7 @@ class BrokerProcess {
   void BlockSignals();
   void CloseInherited() const;
   absl::Status Prepare();
-  Privileges PlanPrivileges() const;
   absl::Status AssumeIdentity();
-  absl::Status CheckMountsAreReachable() const;
   absl::Status EnterDomain();
   void StartSession();
   void TakeListener(int channel);
@@ -231,42 +200,11 @@ absl::Status BrokerProcess::Prepare() {
   return EnterDomain();
 }
 
-Privileges BrokerProcess::PlanPrivileges() const {
-  const SessionIdentity& identity = policy_.identity;
-  Privileges privileges;
-  if (identity.changes) {
-    privileges.become =
-        UserAndGroups{.uid = identity.uid, .gid = identity.gid, .groups = identity.groups};
-  }
-  privileges.kept = identity.kept;
-  if (identity.credentials_may_change) privileges.own = CapabilitiesForOtherUsers();
-  return privileges;
-}
-
 absl::Status BrokerProcess::AssumeIdentity() {
-  if (absl::Status raised = RaiseOomScore(policy_.policy.process.oom_score_adj); !raised.ok()) {
-    return raised;
-  }
-  if (SysStatus dropped = AssumePrivileges(PlanPrivileges()); !dropped.ok()) {
-    return absl::InternalError(absl::StrCat("dropping privileges: ", strerror(dropped.error())));
-  }
-  SysResult<FileCredentials> own = CurrentCredentials();
-  if (!own.ok()) return absl::InternalError(absl::StrCat("capget: ", strerror(own.error())));
-  view_->SetOwnCredentials(std::move(*own));
+  if (absl::Status taken = TakeIdentity(policy_, view_.get()); !taken.ok()) return taken;
   // A change of user takes it away (prctl(2)).
   prctl(PR_SET_PDEATHSIG, SIGTERM);
   if (getppid() != parent_) _exit(kOwnFailure);
-  return policy_.identity.changes ? CheckMountsAreReachable() : absl::OkStatus();
-}
-
-// What the session does natively in a mount goes by the host's path.
-absl::Status BrokerProcess::CheckMountsAreReachable() const {
-  for (const MountView& mount : view_->mounts()) {
-    const std::string& host = mount.rules->mount.host;
-    if (faccessat(AT_FDCWD, host.c_str(), X_OK, AT_EACCESS) == 0) continue;
-    return absl::PermissionDeniedError(absl::StrCat(
-        "mount ", host, ": user ", policy_.identity.user, " cannot enter it: ", strerror(errno)));
-  }
   return absl::OkStatus();
 }
 
@@ -304,7 +242,7 @@ void BrokerProcess::StartSession() {
   plan.working_directory = policy_.working_directory;
   plan.own_terminal_session = !options_.foreground;
   plan.signal_mask = mask_;
-  SetAttributes(policy_, &plan);
+  PlanAttributes(policy_, &plan);
   plan.ruleset = session_ruleset_.get();
   plan.filter = &filter_;
   plan.channel = channel[1];

@@ -8,6 +8,7 @@
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "sandbox/base/syscalls.h"
+#include "sandbox/credentials.h"
 
 namespace sessionctl {
 namespace {
@@ -38,6 +39,7 @@ SysResult<OwnedFd> BlockingOpens::Open(const RemoteTask& task, uint64_t id, cons
     if (!watching_) {
       InstallWakeSignal();
       pthread_t watcher;
+      OwnCapabilities own(OwnCapabilities::Ids::kOwn);  // not the caller's: it watches for all
       if (pthread_create(&watcher, nullptr, &BlockingOpens::WatcherMain, this) != 0) {
         entries_.erase(entry);
         return Errno(EAGAIN);

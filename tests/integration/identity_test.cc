@@ -4,6 +4,7 @@
 #include <linux/keyctl.h>
 #include <pwd.h>
 #include <sched.h>
+#include <sys/mount.h>
 #include <sys/personality.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -167,6 +168,26 @@ TEST_F(RootIdentityTest, KeepingRootIsSaid) {
   EXPECT_NE(run.status.find("runs as root"), std::string::npos) << run.status;
   const CliResult silent = Cli({"run", "--user", "root", "--status-fd", "9", "--", "true"});
   EXPECT_EQ(silent.status.find("warnings"), std::string::npos) << silent.status;
+}
+
+TEST_F(RootIdentityTest, SpawnedSessionsRunAsTheMachinesUserForThem) {
+  // The user database of this test alone.
+  if (unshare(CLONE_NEWNS) != 0 ||
+      mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) {
+    GTEST_SKIP() << "needs a mount namespace";
+  }
+  const std::string database = scratch_ + "/passwd";
+  std::ofstream(database) << ReadWholeFile("/etc/passwd")
+                          << "sessionctl:x:61234:61234::/nonexistent:/usr/sbin/nologin\n";
+  ASSERT_EQ(mount(database.c_str(), "/etc/passwd", nullptr, MS_BIND, nullptr), 0);
+  const CliResult spawned = Cli({"spawn", "--mount", mount_, "--cmd", "id", "--", "-u"});
+  EXPECT_EQ(spawned.err, "");
+  const std::string id = spawned.out.substr(0, 12);
+  Cli({"wait", id});
+  EXPECT_EQ(Cli({"logs", id}).out, "61234\n");
+  EXPECT_EQ(Inspect(id, "user"), "\"sessionctl\"");
+  // Whoever names a user is asked nothing, and run is as it was.
+  EXPECT_EQ(Cli({"run", "--mount", mount_, "--", "id", "-u"}).out, "0\n");
 }
 
 TEST_F(RootIdentityTest, OrdinaryUserMayNotNameAnotherNorKeepACapability) {

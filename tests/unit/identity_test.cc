@@ -127,8 +127,12 @@ TEST(ResolveIdentity, CapabilitiesThatChangeCredentialsAreTold) {
   EXPECT_TRUE(ResolveIdentity(process, kAbi)->credentials_may_change);
   EXPECT_EQ(ResolveIdentity(process, kAbi)->kept,
             CapabilityBit(CAP_CHOWN) | CapabilityBit(CAP_SETGID));
-  process.capabilities = {"kill"};
-  EXPECT_THAT(ErrorOf(process, 5), HasSubstr("needs Landlock ABI 6"));
+  for (const char* held : {"kill", "setuid", "setgid"}) {
+    process.capabilities = {held};
+    EXPECT_THAT(ErrorOf(process, 5), HasSubstr("needs Landlock ABI 6"));
+  }
+  process.capabilities = {"chown"};
+  EXPECT_EQ(ErrorOf(process, 0), "ok");
   process.capabilities = {"sys_ptrace"};
   EXPECT_THAT(ErrorOf(process), HasSubstr("cannot be kept"));
 }

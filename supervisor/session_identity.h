@@ -1,0 +1,23 @@
+// The broker's side of policy/identity.h: it becomes whom the session runs as, and its command
+// inherits that with what else a process has of its parent, set on purpose (docs/policy.md).
+#ifndef SUPERVISOR_SESSION_IDENTITY_H_
+#define SUPERVISOR_SESSION_IDENTITY_H_
+
+#include "absl/status/status.h"
+#include "policy/policy_compiler.h"
+#include "sandbox/launch.h"
+#include "supervisor/mediator/session_view.h"
+
+namespace sessionctl {
+
+// Takes user, groups, capabilities and oom_score_adj, for good, and tells `view` what is left. For
+// a process with one thread, before it enters its Landlock domain; clears PR_SET_PDEATHSIG. Errors:
+// kInternal; kPermissionDenied when another user cannot enter a mount.
+absl::Status TakeIdentity(const CompiledPolicy& policy, SessionView* view);
+
+// What the command does about it between fork and exec.
+void PlanAttributes(const CompiledPolicy& policy, LaunchPlan* plan);
+
+}  // namespace sessionctl
+
+#endif  // SUPERVISOR_SESSION_IDENTITY_H_
