@@ -110,6 +110,13 @@ bool Register(const Case& one) {
 bool Inside() { return inside; }
 bool IsRoot() { return geteuid() == 0; }
 
+bool HasCapability(int capability) {
+  __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
+  __user_cap_data_struct data[2] = {};
+  if (syscall(SYS_capget, &header, data) != 0) return false;
+  return (data[capability / 32].effective >> (capability % 32) & 1) != 0;
+}
+
 std::string Answer(long value) {
   if (value != -1) return std::to_string(value);
   const char* name = strerrorname_np(errno);

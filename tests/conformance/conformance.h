@@ -84,6 +84,7 @@ std::string BareOrInside(Bare bare, Session inside) {
 }
 
 bool IsRoot();  // uid 0; with capabilities in both runs, or in none
+bool HasCapability(int capability);
 
 // Scenes. These report a failure as a wrong answer.
 void Touch(const std::string& path, mode_t mode = 0644, const std::string& content = "");
