@@ -155,8 +155,9 @@ OwnCapabilities::OwnCapabilities(Ids ids) {
   if (!Differ()) return;
   before_ = thread_credentials->now;
   FileCredentials to = ids == Ids::kOwn ? thread_credentials->own : *before_;
+  if (ids == Ids::kRoot) to.fsuid = 0;
   to.effective = thread_credentials->own.effective;
-  SwitchBack(to);
+  if (!Switch(to, &thread_credentials->now).ok()) SwitchBack(*before_);
 }
 
 OwnCapabilities::~OwnCapabilities() {

@@ -61,8 +61,10 @@ class AdoptedCredentials {
 // adopted none.
 class OwnCapabilities {
  public:
-  // Whose user and groups: still the adopted ones, or the broker's own as well.
-  enum class Ids { kAdopted, kOwn };
+  // Whose user and groups: still the adopted ones; those with root as the user, whom /proc/TID
+  // belongs to when its thread has been another user (proc(5)); or the broker's own as well. What
+  // it may not be, it is not.
+  enum class Ids { kAdopted, kRoot, kOwn };
   explicit OwnCapabilities(Ids ids = Ids::kAdopted);
   ~OwnCapabilities();
   OwnCapabilities(const OwnCapabilities&) = delete;

@@ -102,8 +102,7 @@ SysStatus RemoteTask::ReadMemory(uint64_t address, void* data, size_t size) cons
   return Done{};
 }
 
-// What is below /proc/TID belongs to the task's own user, or to root where it has been another one
-// (proc(5)).
+// What is below /proc/TID belongs to the task's own user, or to root (OwnCapabilities::Ids).
 SysResult<OwnedFd> RemoteTask::OpenProc(const char* name, int flags) const {
   char path[64];
   snprintf(path, sizeof(path), "%d/%s", tid_, name);
@@ -112,7 +111,7 @@ SysResult<OwnedFd> RemoteTask::OpenProc(const char* name, int flags) const {
     SysResult<OwnedFd> opened = OpenAt(proc_, path, flags);
     if (opened.ok() || opened.error() != EACCES || !OwnCapabilities::Differ()) return opened;
   }
-  OwnCapabilities look(OwnCapabilities::Ids::kOwn);
+  OwnCapabilities look(OwnCapabilities::Ids::kRoot);
   return OpenAt(proc_, path, flags);
 }
 

@@ -164,7 +164,7 @@ SysResult<OwnedFd> PathWalker::OpenOutside(const std::string& name, int flags) c
   if (opened.ok() || opened.error() != EACCES || !OwnCapabilities::Differ() || !InCallersProc()) {
     return opened;
   }
-  for (const auto ids : {OwnCapabilities::Ids::kAdopted, OwnCapabilities::Ids::kOwn}) {
+  for (const auto ids : {OwnCapabilities::Ids::kAdopted, OwnCapabilities::Ids::kRoot}) {
     OwnCapabilities look(ids);
     opened = OpenAt(Top(), name.c_str(), flags);
     if (opened.ok()) break;

@@ -170,6 +170,25 @@ TEST_F(RootIdentityTest, KeepingRootIsSaid) {
   EXPECT_EQ(silent.status.find("warnings"), std::string::npos) << silent.status;
 }
 
+// Neither root nor the session's first user: its own /proc, which belongs to root, must stay open
+// to it.
+TEST_F(RootIdentityTest, AnyUserThatMayChangeUsersIsServedAsWhomItBecomes) {
+  const std::string script =
+      "import os\n"
+      "os.setgroups([]); os.setresgid(65533, 65533, 65533); os.setresuid(65534, 65534, 65534)\n"
+      "fd = os.open('f', os.O_RDWR | os.O_CREAT, 0o600)\n"
+      "print(os.fstat(fd).st_uid, os.fstat(fd).st_gid)\n"
+      "os.open('/proc/self/fd/%d' % fd, os.O_RDWR); os.open('/proc/self/cwd/f', os.O_RDWR)\n"
+      "os.unlink('f')\n";
+  std::ofstream(mount_ + "/change.py") << script;
+  for (const char* user : {"root", "daemon"}) {
+    const CliResult result = Inside(
+        "python3 change.py", {"--user", user, "--capability", "setuid", "--capability", "setgid"});
+    EXPECT_EQ(result.exit_code, 0) << user << ": " << result.err;
+    EXPECT_EQ(result.out, "65534 65533\n") << user;
+  }
+}
+
 TEST_F(RootIdentityTest, SpawnedSessionsRunAsTheMachinesUserForThem) {
   // The user database of this test alone.
   if (unshare(CLONE_NEWNS) != 0 ||

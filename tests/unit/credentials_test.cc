@@ -93,6 +93,25 @@ TEST(Credentials, OwnCapabilitiesLeaveTheAdoptedUser) {
   });
 }
 
+TEST(Credentials, OwnCapabilitiesAreRootsForWhoMayBeRoot) {
+  InRootChild([] {
+    const FileCredentials own = *CurrentCredentials();
+    SysResult<AdoptedCredentials> adopted = AdoptedCredentials::Adopt(own, Nobody());
+    OwnCapabilities look(OwnCapabilities::Ids::kRoot);
+    const FileCredentials now = *CurrentCredentials();
+    return adopted.ok() && now.fsuid == 0 && now.fsgid == Nobody().fsgid;
+  });
+  InRootChild([] {
+    if (setresuid(1, 1, 1) != 0) return false;  // no capability from here on
+    const FileCredentials own = *CurrentCredentials();
+    FileCredentials callers = own;
+    callers.effective = 1;  // differs, and is had by nobody here
+    SysResult<AdoptedCredentials> adopted = AdoptedCredentials::Adopt(own, callers);
+    OwnCapabilities look(OwnCapabilities::Ids::kRoot);
+    return adopted.ok() && CurrentCredentials()->fsuid == 1;
+  });
+}
+
 TEST(Credentials, RefusedAdoptionChangesNothing) {
   InRootChild([] {
     SysResult<CapabilityState> state = GetCapabilities();
