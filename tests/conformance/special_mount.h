@@ -10,6 +10,8 @@
 
 namespace conformance {
 
+inline constexpr char kAmong[] = "zz-another-mount";
+
 struct Area {
   std::string name;
   std::string options = "";      // of the tmpfs, as mount(8) takes them
@@ -18,6 +20,7 @@ struct Area {
   bool btrfs = false;
   std::string inner = "";        // a directory made beforehand, with a tmpfs of its own on it
   bool by_capabilities = false;  // only for who keeps capabilities
+  bool among_mounts = false;     // of the session another mount lies inside this one, in kAmong
   bool on_scratch = false;  // no tmpfs, but whatever the machine has where scratch directories are
 
   bool special() const {

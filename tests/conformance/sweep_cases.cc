@@ -129,7 +129,10 @@ std::string Outcome(long value, bool opens) {
 
 CASE(Sweep, EveryCallOnEveryFormOfAPath) {
   SweepScene scene;
+  // With several mounts no socket is made in any (docs/errors.md).
+  const bool several_mounts = access("../../zz-another-mount", F_OK) == 0;
   for (const PathCall& call : PathCalls()) {
+    if (several_mounts && std::string(call.name) == "bind") continue;
     for (const char* form : kForms) {
       const std::string name = std::string(call.name) + " \"" + form + "\": ";
       const std::string outcome = Outcome(call.call(form), call.opens);
