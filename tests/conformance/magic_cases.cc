@@ -150,4 +150,20 @@ CASE(Devices, FullDescriptorTableIsEmfile) {
   IS(0, rename("new", "d/new"));
 }
 
+CASE(Devices, DescriptorsAboveALoweredLimitLeaveRoomBelow) {
+  Touch("f", 0644, "abc");
+  for (int fd = 3; fd < 40; ++fd) dup2(2, fd);
+  const rlimit limit = {30, 40};
+  IS(0, setrlimit(RLIMIT_NOFILE, &limit));
+  IS("EMFILE", Open("f", O_RDONLY));
+  close(28);
+  // The highest below the limit is taken, and there are as many as the limit allows: but 28 is
+  // free.
+  IS("ENOENT", Open("absent", O_RDONLY));
+  IS("ok", Open("new", O_WRONLY | O_CREAT, 0600));
+  IS("ok", Open("f", O_WRONLY | O_TRUNC));
+  IS(28, open("f", O_RDONLY));
+  IS("EMFILE", Open("absent", O_RDONLY));
+}
+
 }  // namespace conformance
