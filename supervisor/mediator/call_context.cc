@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <csignal>
 #include <cstdlib>
 #include <memory>
@@ -33,11 +34,32 @@ size_t CountBelow(OwnedFd fd, rlim_t limit) {
   return count;
 }
 
+// Do the file's own mode and ACL let this worker, which acts with the caller's rights, do `mode` to
+// it?
+bool Permitted(int fd, int mode) {
+  return syscall(SYS_faccessat2, fd, "", mode, AT_EMPTY_PATH | AT_EACCESS) == 0 || errno != EACCES;
+}
+
+// A system tree is read-only to a session only: who may not write there bare either gets the bare
+// answer. `error` is the verdict on an object outside every mount.
+int ErrorAsBare(int error, Operation operation, const PinnedObject& object) {
+  if (error != EROFS) return error;
+  if (operation == Operation::kMetadata) {
+    return object.info.st_uid == CurrentFileUser() ? error : EPERM;
+  }
+  const int mode = operation == Operation::kCreate ? W_OK | X_OK : W_OK;
+  return Permitted(object.fd.get(), mode) ? error : EACCES;
+}
+
 }  // namespace
 
 int CallContext::Decide(const AccessRequest& request) {
   Verdict verdict = CheckAccess(session_.policy(), request);
   return verdict.allowed() ? 0 : refusal_.Note(verdict.error, verdict.rule).value;
+}
+
+int CallContext::AnswerInstead(int error, int answer) {
+  return answer == error ? error : refusal_.Note(answer, refusal_.RuleBehind(error)).value;
 }
 
 int CallContext::CheckObject(Operation operation, const PinnedObject& object) {
@@ -60,7 +82,9 @@ int CallContext::CheckObject(Operation operation, const PinnedObject& object) {
     path = std::move(*real);
   }
   request.path = path;
-  return DecideByLastName(request);
+  const int error = DecideByLastName(request);
+  return object.mount == nullptr ? AnswerInstead(error, ErrorAsBare(error, operation, object))
+                                 : error;
 }
 
 // An object that was unlinked (a denied file that somebody replaces by rename) is known by its last
@@ -95,7 +119,10 @@ int CallContext::CheckName(Operation operation, const PinnedParent& parent,
   request.mount = parent.mount != nullptr ? parent.mount->rules : nullptr;
   request.path = *name;
   request.other_path = *other_name;
-  return Decide(request);
+  const int error = Decide(request);
+  const bool outside = error == EROFS && parent.mount == nullptr;
+  const bool permitted = !outside || Permitted(parent.fd.get(), W_OK | X_OK);
+  return permitted ? error : AnswerInstead(error, EACCES);
 }
 
 int CallContext::CheckLinkSource(const PinnedObject& source, const PinnedParent& to) {

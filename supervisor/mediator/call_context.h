@@ -74,6 +74,8 @@ class CallContext {
 
  private:
   int Decide(const AccessRequest& request);
+  // `answer` in place of `error`; the rule that gave the error is still the one that refused.
+  int AnswerInstead(int error, int answer);
   int DecideByLastName(AccessRequest request);
   SysResult<std::string> NameOf(const PinnedParent& parent) const;
 

@@ -93,6 +93,26 @@ CASE(Access, WritableTellsWhatWillBeAllowed) {
   IS("EACCES", Open("ro/f", O_RDWR | O_CREAT, 0600));
 }
 
+CASE(Access, SystemTreeAnswersAsBareWhoMayNotWriteThere) {
+  if (IsRoot()) return;  // may write there bare
+  IS("EACCES", mkdir("/usr/new", 0755));
+  IS("EACCES", mkdir("/usr/bin/new", 0755));
+  IS("EEXIST", mkdir("/usr/bin", 0755));
+  IS("EACCES", symlink("x", "/usr/new"));
+  IS("EACCES", mkfifo("/usr/new", 0600));
+  IS("EACCES", Open("/usr/new", O_WRONLY | O_CREAT, 0600));
+  IS("EACCES", Open("/usr", O_RDWR | O_TMPFILE, 0600));
+  IS("EACCES", Open("/usr/bin/env", O_WRONLY));
+  IS("EACCES", Open("/usr/bin/env", O_RDONLY | O_TRUNC));
+  IS("EACCES", truncate("/usr/bin/env", 0));
+  IS("EACCES", unlink("/usr/bin/env"));
+  IS("EACCES", rmdir("/usr/bin"));
+  IS("EACCES", rename("/usr/bin/env", "/usr/bin/new"));
+  IS("EPERM", chmod("/usr/bin/env", 0755));
+  IS("EPERM", chown("/usr/bin/env", kOther, -1));
+  IS("ENOENT", unlink("/usr/new"));
+}
+
 CASE(Xattr, UserAttributesOfFilesAndDirectories) {
   Touch("f");
   Dir("d");

@@ -42,7 +42,7 @@ bool WhiteoutDevice(const Case& c) {
 bool OutsideTheMount(const Case& c) {
   if (!Went(c, kEndsOutside)) return false;
   if (c.bare.state == StepResult::kOutside) return c.inside.value == -EACCES;
-  return c.bare.value < 0 && IsOneOf(c.inside.value, {EACCES, EBUSY, EXDEV, ENOENT});
+  return c.bare.value < 0 && IsOneOf(c.inside.value, {EACCES, EPERM, EBUSY, EXDEV, ENOENT});
 }
 
 // The island rule: a link in the mount leads out of it.
