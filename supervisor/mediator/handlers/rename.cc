@@ -33,6 +33,14 @@ int Decide(CallContext& context, const PinnedParent& from, const PinnedParent& t
   return error;
 }
 
+// What the kernel says about the two names before it asks for any right; 0: nothing.
+int ErrorOfNames(const PinnedParent& from, const PinnedParent& to, unsigned flags) {
+  if (const int missing = ErrorOfOldName(from); missing != 0) return missing;
+  const int other = ErrorOfOldName(to);
+  if (other == 0) return (flags & RENAME_NOREPLACE) != 0 ? EEXIST : 0;
+  return other == ENOENT && (flags & RENAME_EXCHANGE) == 0 ? 0 : other;
+}
+
 }  // namespace
 
 Reply HandleRename(CallContext& context, const SyscallRequest& request) {
@@ -51,9 +59,8 @@ Reply HandleRename(CallContext& context, const SyscallRequest& request) {
   int error = Decide(context, *from, *to, exchange);
   if (error == 0 && (request.rename_flags & kWhiteout) != 0) error = EPERM;
   if (error != 0) {
-    // The kernel looks for what is to be renamed before it asks for any right.
-    int missing = ErrorOfOldName(*from);
-    return Reply::Error(missing != 0 ? missing : error);
+    const int wrong = ErrorOfNames(*from, *to, request.rename_flags);
+    return Reply::Error(wrong != 0 ? wrong : error);
   }
   if (!context.StillWaiting()) return Reply::CallerGone();
   long result = syscall(SYS_renameat2, from->fd.get(), from->KernelLeaf().c_str(), to->fd.get(),
