@@ -19,14 +19,14 @@
 namespace sessionctl {
 namespace {
 
-// A session is no less likely to be ended when memory runs out than any other program, whatever its
-// caller is (sshd, a service with OOMScoreAdjust). Raising is everybody's right. The broker shares
-// it: without it there is no session.
+// Raising is everybody's right. The broker shares it: without it there is no session.
 absl::Status RaiseOomScore(int least) {
   constexpr char kFile[] = "/proc/self/oom_score_adj";
   SysResult<std::string> text = ReadSmallFile(AT_FDCWD, kFile, 16);
-  if (text.ok() && atoi(text->c_str()) >= least) return absl::OkStatus();
-  const std::string value = std::to_string(least);
+  const int own = text.ok() ? atoi(text->c_str()) : 0;
+  const int score = SessionOomScore(own, least);
+  if (score == own) return absl::OkStatus();
+  const std::string value = std::to_string(score);
   SysResult<OwnedFd> file = OpenAt(AT_FDCWD, kFile, O_WRONLY);
   SysStatus written =
       file.ok() ? WriteAll(file->get(), value.data(), value.size()) : Errno(file.error());
@@ -58,6 +58,8 @@ absl::Status CheckMountsAreReachable(const SessionView& view, const std::string&
 }
 
 }  // namespace
+
+int SessionOomScore(int callers, int least) { return std::max(callers, least); }
 
 absl::Status TakeIdentity(const CompiledPolicy& policy, SessionView* view) {
   if (absl::Status raised = RaiseOomScore(policy.policy.process.oom_score_adj); !raised.ok()) {

@@ -10,6 +10,11 @@
 
 namespace sessionctl {
 
+// The oom_score_adj (proc(5)) of a session whose caller has `callers`; `least` is the policy's, 0
+// or more. A session is no less likely to be ended when memory runs out than any other program,
+// whatever its caller is (sshd, a service with OOMScoreAdjust).
+int SessionOomScore(int callers, int least);
+
 // Takes user, groups, capabilities and oom_score_adj, for good, and tells `view` what is left. For
 // a process with one thread, before it enters its Landlock domain; clears PR_SET_PDEATHSIG. Errors:
 // kInternal; kPermissionDenied when another user cannot enter a mount.

@@ -256,16 +256,6 @@ TEST_F(IdentityTest, CallersOwnHigherOomScoreStays) {
   EXPECT_EQ(result.out, "900\n") << result.err;
 }
 
-TEST_F(RootIdentityTest, ProtectionFromTheOomKillerIsNotInherited) {
-  const std::string before = ReadWholeFile("/proc/self/oom_score_adj");
-  std::ofstream("/proc/self/oom_score_adj") << "-500" << std::flush;
-  const std::string protected_score = ReadWholeFile("/proc/self/oom_score_adj");
-  const CliResult result = Inside("cat /proc/self/oom_score_adj");
-  std::ofstream("/proc/self/oom_score_adj") << before << std::flush;
-  if (protected_score != "-500\n") GTEST_SKIP() << "needs CAP_SYS_RESOURCE";
-  EXPECT_EQ(result.out, "0\n") << result.err;
-}
-
 TEST_F(IdentityTest, PersonalityAndTimerSlackAreThoseOfANewProcess) {
   const int slack = prctl(PR_GET_TIMERSLACK);
   ASSERT_GE(personality(ADDR_NO_RANDOMIZE), 0);

@@ -8,6 +8,8 @@
 
 #include <cstring>
 
+#include "supervisor/session_identity.h"
+
 namespace sessionctl {
 namespace {
 
@@ -111,7 +113,9 @@ TEST(ResolveIdentity, OnlyRootMayNameAnother) {
   EXPECT_THAT(ErrorAsOrdinaryUser(process), HasSubstr("process.user: only root can start"));
   process.user = "1000";
   process.group = "1000";
-  if (geteuid() == 0) EXPECT_THAT(ErrorAsOrdinaryUser(process), Not(HasSubstr("no such")));
+  if (geteuid() == 0) {
+    EXPECT_THAT(ErrorAsOrdinaryUser(process), Not(HasSubstr("no such")));
+  }
   process = {};
   process.capabilities = {"chown"};
   EXPECT_THAT(ErrorAsOrdinaryUser(process),
@@ -135,6 +139,14 @@ TEST(ResolveIdentity, CapabilitiesThatChangeCredentialsAreTold) {
   EXPECT_EQ(ErrorOf(process, 0), "ok");
   process.capabilities = {"sys_ptrace"};
   EXPECT_THAT(ErrorOf(process), HasSubstr("cannot be kept"));
+}
+
+TEST(SessionOomScore, IsRaisedAndNeverLowered) {
+  EXPECT_EQ(SessionOomScore(0, 700), 700);
+  EXPECT_EQ(SessionOomScore(900, 700), 900);
+  EXPECT_EQ(SessionOomScore(0, 0), 0);
+  EXPECT_EQ(SessionOomScore(-500, 0), 0) << "protection is not inherited";
+  EXPECT_EQ(SessionOomScore(-1000, 300), 300);
 }
 
 }  // namespace
