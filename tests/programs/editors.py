@@ -30,10 +30,14 @@ EDITORS = {
 
 
 class Terminal:
-    """A tmux server of our own with one window, in which `argv` runs."""
+    """A tmux server of our own with one window, in which `argv` runs. Each has a socket of its own: the server before it
+    may still be on its way out."""
+
+    made = 0
 
     def __init__(self, base, environment, work, argv):
-        self.tmux = ["tmux", "-S", str(base / "tmux.sock"), "-f", "/dev/null"]
+        Terminal.made += 1
+        self.tmux = ["tmux", "-S", str(base / f"tmux{Terminal.made}.sock"), "-f", "/dev/null"]
         self.done = base / "exit-code"
         words = " ".join(f"'{word}'" for word in argv)
         command = f"{words}; echo $? >{self.done}.new; mv {self.done}.new {self.done}"
