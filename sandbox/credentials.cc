@@ -67,7 +67,7 @@ void SwitchBack(const FileCredentials& to) {
 }
 
 // The text behind "Name:" up to the end of the line.
-std::optional<std::string_view> Line(std::string_view status, std::string_view name) {
+std::optional<std::string_view> StatusLine(std::string_view status, std::string_view name) {
   const size_t at = status.find(name);
   if (at == std::string_view::npos) return std::nullopt;
   const size_t begin = at + name.size();
@@ -94,10 +94,10 @@ std::vector<gid_t> Numbers(std::string_view line) {
 
 std::optional<FileCredentials> ParseCredentials(std::string_view status) {
   constexpr size_t kFileSystem = 3;  // after real, effective and saved
-  const auto uids = Line(status, "\nUid:\t");
-  const auto gids = Line(status, "\nGid:\t");
-  const auto groups = Line(status, "\nGroups:\t");
-  const auto effective = Line(status, "\nCapEff:\t");
+  const auto uids = StatusLine(status, "\nUid:\t");
+  const auto gids = StatusLine(status, "\nGid:\t");
+  const auto groups = StatusLine(status, "\nGroups:\t");
+  const auto effective = StatusLine(status, "\nCapEff:\t");
   if (!uids || !gids || !groups || !effective) return std::nullopt;
   const std::vector<uid_t> uid = Numbers(*uids);
   const std::vector<gid_t> gid = Numbers(*gids);
