@@ -308,24 +308,32 @@ SysResult<PinnedParent> PathResolver::ParentOfLink(const PinnedParent& at,
 }
 
 SysResult<PinnedObject> PathResolver::Descriptor(int fd) const {
-  SysResult<OwnedFd> duplicate = task_.Descriptor(fd);
-  if (!duplicate.ok()) return Errno(duplicate.error());
-  SysResult<std::string> real = PathOfDescriptor(duplicate->get());
+  SysResult<PinnedObject> object = Held(task_.Descriptor(fd));
+  if (object.ok()) object->through_descriptor = true;
+  return object;
+}
+
+SysResult<PinnedObject> PathResolver::WorkingDirectory() const {
+  return Held(task_.WorkingDirectory());
+}
+
+// What is open already, in the mount where it stands by now.
+SysResult<PinnedObject> PathResolver::Held(SysResult<OwnedFd> held) const {
+  if (!held.ok()) return Errno(held.error());
+  SysResult<std::string> real = PathOfDescriptor(held->get());
   if (!real.ok() && real.error() == ENAMETOOLONG) {
-    real = NearestPath(duplicate->get());
+    real = NearestPath(held->get());
     if (!real.ok()) return Errno(ENAMETOOLONG);  // no directory: nothing leads up from it
   }
   if (!real.ok()) return Errno(real.error());
   std::string rest;
   const MountView* mount = session_.MountOfRealPath(*real, &rest);
   if (mount != nullptr) {
-    if (SysStatus same = CheckSameDevice(*mount, duplicate->get()); !same.ok()) {
+    if (SysStatus same = CheckSameDevice(*mount, held->get()); !same.ok()) {
       return Errno(same.error());
     }
   }
-  SysResult<PinnedObject> object = Pin(mount, std::move(*duplicate));
-  if (object.ok()) object->through_descriptor = true;
-  return object;
+  return Pin(mount, std::move(*held));
 }
 
 SysResult<std::string> PathResolver::RealPath(int fd, const MountView* mount) const {

@@ -11,6 +11,7 @@
 #ifndef SUPERVISOR_MEDIATOR_PATH_RESOLVER_H_
 #define SUPERVISOR_MEDIATOR_PATH_RESOLVER_H_
 
+#include <fcntl.h>
 #include <sys/stat.h>
 
 #include <cstdint>
@@ -79,6 +80,12 @@ class PathResolver {
 
   // The object behind a caller's descriptor. `fd` is the same open file.
   SysResult<PinnedObject> Descriptor(int fd) const;
+  // The caller's working directory itself: no name is looked up, so nothing has to be searchable.
+  SysResult<PinnedObject> WorkingDirectory() const;
+  // What an empty path with AT_EMPTY_PATH is about: one of the two.
+  SysResult<PinnedObject> Base(int dirfd) const {
+    return dirfd == AT_FDCWD ? WorkingDirectory() : Descriptor(dirfd);
+  }
 
   // The real path of an object, relative to its mount (absolute outside); EACCES when it is not (or
   // no longer) where it was resolved.
@@ -118,6 +125,7 @@ class PathResolver {
                                         uint64_t extra_resolve) const;
   SysResult<PinnedParent> ParentOutside(const Start& start, uint64_t extra_resolve) const;
 
+  SysResult<PinnedObject> Held(SysResult<OwnedFd> held) const;
   PathWalker MakeWalker(const MountView* island, uint64_t extra_resolve = 0) const;
   SysStatus CheckSameDevice(const MountView& mount, int fd) const;
   Errno Refuse(int error, const MountView* mount, const char* why) const;

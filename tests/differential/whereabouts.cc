@@ -4,8 +4,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <climits>
 #include <deque>
+#include <initializer_list>
 #include <string>
 #include <string_view>
 
@@ -16,16 +18,23 @@ namespace {
 
 constexpr int kMaxLinks = 40;  // path_resolution(7)
 
+// When a link that is a path's last component is followed.
+enum class LastLink {
+  kFollowed,
+  kBeforeSlash,  // only before a slash
+  kNever,        // the call is about the name itself, whatever slashes stand behind it
+};
+
 // One walk, by the names alone; what it stands on is always a real path.
 class Course {
  public:
   explicit Course(const Scene& scene) : view_(scene.mount_view), mount_(scene.area->mount) {}
 
-  uint32_t Follow(int dirfd, const std::string& path, bool follow_last) {
+  uint32_t Follow(int dirfd, const std::string& path, LastLink last) {
     if (path.empty()) return 0;
     if (path[0] != '/') position_ = Base(dirfd);
     Queue(path);
-    Walk(follow_last || path.back() == '/');
+    Walk(last == LastLink::kFollowed || (last == LastLink::kBeforeSlash && path.back() == '/'));
     if (!InMount(position_)) marks_ |= linked_ ? kEndsOutside | kLinkLedOut : kEndsOutside;
     if (position_ == mount_) marks_ |= kNamesMount;
     return marks_;
@@ -121,22 +130,29 @@ class Course {
   uint32_t marks_ = 0;
 };
 
-// Is a link followed as the last component of this call's path?
-bool FollowsLast(const Step& step) {
-  static constexpr std::string_view kNever[] = {
-      "rename", "mkdir",    "rmdir",     "unlink",    "symlink",      "mknod", "lchown",
-      "lstat",  "readlink", "lsetxattr", "lgetxattr", "lremovexattr", "link"};
-  bool flagged = false;
+bool StartsWithOneOf(std::string_view op, std::initializer_list<std::string_view> names) {
+  return std::any_of(names.begin(), names.end(),
+                     [&](std::string_view name) { return op.starts_with(name); });
+}
+
+// `second`: of the call's second path.
+LastLink LastLinkOf(const Step& step, bool second) {
+  const bool links = step.op.starts_with("link");
+  if ((links && second) ||
+      StartsWithOneOf(step.op, {"rename", "mkdir", "rmdir", "unlink", "symlink", "mknod"})) {
+    return LastLink::kNever;
+  }
+  bool flagged = links || StartsWithOneOf(step.op, {"lchown", "lstat", "readlink", "lsetxattr",
+                                                    "lgetxattr", "lremovexattr"});
   for (const std::string& word : step.args) {
-    if (word == "AT_SYMLINK_FOLLOW" || word.ends_with("|AT_SYMLINK_FOLLOW")) return true;
+    if (word == "AT_SYMLINK_FOLLOW" || word.ends_with("|AT_SYMLINK_FOLLOW")) {
+      return LastLink::kFollowed;
+    }
     const bool excludes =
         word.find("O_EXCL") != std::string::npos && word.find("O_CREAT") != std::string::npos;
     flagged = flagged || excludes || word.find("NOFOLLOW") != std::string::npos;
   }
-  for (const std::string_view name : kNever) {
-    if (step.op.starts_with(name)) return false;
-  }
-  return !flagged;
+  return flagged ? LastLink::kBeforeSlash : LastLink::kFollowed;
 }
 
 }  // namespace
@@ -144,8 +160,8 @@ bool FollowsLast(const Step& step) {
 uint32_t WhereaboutsOf(const Scene& scene, const Op& op, const Step& step, const Places& places,
                        const Registers& registers) {
   if (scene.mount_view < 0) return 0;
-  const bool follow = FollowsLast(step);
   uint32_t marks = 0;
+  bool second = false;
   int dirfd = AT_FDCWD;
   size_t word = 0;
   size_t reg = 0;
@@ -153,8 +169,10 @@ uint32_t WhereaboutsOf(const Scene& scene, const Op& op, const Step& step, const
     if (*letter == 'd') dirfd = static_cast<int>(registers.values.at(reg));
     if (*letter == 'p') {
       const std::string& path = step.args[word];
-      if (path[0] == '"') marks |= Course(scene).Follow(dirfd, Expand(path, places), follow);
+      if (path[0] == '"')
+        marks |= Course(scene).Follow(dirfd, Expand(path, places), LastLinkOf(step, second));
       dirfd = AT_FDCWD;
+      second = true;
     }
     word += WordsOf(*letter);
     reg += RegistersOf(*letter);

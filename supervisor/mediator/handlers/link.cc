@@ -19,8 +19,7 @@ SysResult<PinnedObject> Source(CallContext& context, const SyscallRequest& reque
     return context.resolver().Object(path, (request.at_flags & AT_SYMLINK_FOLLOW) != 0);
   }
   if ((request.at_flags & AT_EMPTY_PATH) == 0) return Errno(ENOENT);
-  if (path.dirfd == AT_FDCWD) return context.resolver().Object(CallerPath{AT_FDCWD, "."}, true);
-  return context.resolver().Descriptor(path.dirfd);
+  return context.resolver().Base(path.dirfd);
 }
 
 int Decide(CallContext& context, const PinnedObject& source, const PinnedParent& to) {

@@ -10,8 +10,7 @@ SysResult<PinnedObject> MetadataSubject(CallContext& context, const SyscallReque
     return context.resolver().Object(path, (request.at_flags & AT_SYMLINK_NOFOLLOW) == 0);
   }
   if ((request.at_flags & AT_EMPTY_PATH) == 0) return Errno(request.path_is_null ? EFAULT : ENOENT);
-  if (path.dirfd == AT_FDCWD) return context.resolver().Object(CallerPath{AT_FDCWD, "."}, true);
-  return context.resolver().Descriptor(path.dirfd);
+  return context.resolver().Base(path.dirfd);
 }
 
 SysResult<PinnedObject> SubjectOpenOrByPath(CallContext& context, const SyscallRequest& request) {
