@@ -128,8 +128,7 @@ class Filler {
     const long pointer = Special(word, &special);
     if (special) return pointer;
     if (word.starts_with("@cut")) return Pointer(memory_->AtEdge(Expand(word.substr(4), places_)));
-    std::string bytes =
-        Expand(word.starts_with("@edge") ? word.substr(5) : std::string_view(word), places_);
+    std::string bytes = Expand(StringOf(word), places_);
     bytes += '\0';
     if (word.starts_with("@edge")) return Pointer(memory_->AtEdge(bytes));
     char* copy = memory_->Take(bytes.size());

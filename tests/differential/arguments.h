@@ -9,6 +9,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <string>
+#include <string_view>
 
 #include "tests/differential/ops.h"
 #include "tests/differential/program.h"
@@ -44,6 +45,12 @@ struct Registers {
   const struct stat* status = nullptr;
   const struct statx* status_x = nullptr;
 };
+
+// The quoted string of a word that is one, wherever in memory it is to lie (@edge"…").
+inline std::string_view StringOf(std::string_view word) {
+  constexpr std::string_view kAtEdge = "@edge";
+  return word.starts_with(kAtEdge) ? word.substr(kAtEdge.size()) : word;
+}
 
 // False when the words do not fit the row.
 bool FillRegisters(const Op& op, const Step& step, const Places& places, HostileMemory* memory,

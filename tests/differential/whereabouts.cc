@@ -32,8 +32,11 @@ class Course {
 
   uint32_t Follow(int dirfd, const std::string& path, LastLink last) {
     if (path.empty()) return 0;
-    if (path[0] != '/') position_ = Base(dirfd);
     Queue(path);
+    if (path[0] != '/') {
+      if (!LeadsOnFrom(dirfd)) return 0;
+      position_ = Base(dirfd);
+    }
     Walk(last == LastLink::kFollowed || (last == LastLink::kBeforeSlash && path.back() == '/'));
     if (!InMount(position_)) marks_ |= linked_ ? kEndsOutside | kLinkLedOut : kEndsOutside;
     if (position_ == mount_) marks_ |= kNamesMount;
@@ -41,6 +44,15 @@ class Course {
   }
 
  private:
+  // Does the kernel look anything up from there? In a removed directory there is only what is above
+  // it. Nothing is looked up that is not: what goes by its name now may be a link, which looking
+  // would follow.
+  bool LeadsOnFrom(int dirfd) const {
+    struct stat info;
+    if (fstatat(dirfd, "", &info, AT_EMPTY_PATH) != 0 || !S_ISDIR(info.st_mode)) return false;
+    return info.st_nlink > 0 || queue_.empty() || queue_.front() == "." || queue_.front() == "..";
+  }
+
   static std::string Base(int dirfd) {
     const std::string link = dirfd == AT_FDCWD ? "/proc/thread-self/cwd"
                                                : "/proc/thread-self/fd/" + std::to_string(dirfd);
@@ -168,7 +180,7 @@ uint32_t WhereaboutsOf(const Scene& scene, const Op& op, const Step& step, const
   for (const char* letter = op.args; *letter != '\0'; ++letter) {
     if (*letter == 'd') dirfd = static_cast<int>(registers.values.at(reg));
     if (*letter == 'p') {
-      const std::string& path = step.args[word];
+      const std::string_view path = StringOf(step.args[word]);
       if (path[0] == '"')
         marks |= Course(scene).Follow(dirfd, Expand(path, places), LastLinkOf(step, second));
       dirfd = AT_FDCWD;
