@@ -151,6 +151,27 @@ absl::Status CheckPair(const Mount& outer, const Mount& inner) {
                                           "; write the path beneath it if that is meant"));
 }
 
+// The mount that a session may write in and that `path` enters and then leaves again by a symbolic
+// link, which only a session, earlier under the same policy, need have made (CVE-2024-42472).
+const Mount* LeftByALink(const std::string& path, const std::string& canonical,
+                         const std::vector<Mount>& mounts) {
+  for (size_t end = path.find('/', 1);; end = path.find('/', end + 1)) {
+    const std::optional<std::string> real = RealPath(path.substr(0, end));
+    for (const Mount& mount : mounts) {
+      if (mount.mode == MountMode::kReadWrite && real.has_value() &&
+          IsAtOrBelow(*real, mount.host) && !IsAtOrBelow(canonical, mount.host)) {
+        return &mount;
+      }
+    }
+    if (end == std::string::npos) return nullptr;
+  }
+}
+
+std::string LeftByALinkText(const Mount& mount, const std::string& canonical) {
+  return absl::StrCat("a link in mount ", mount.host, ", where sessions may write, leads to ",
+                      canonical, "; write that path if it is meant");
+}
+
 absl::Status SystemError(const char* key, const std::string& path, const std::string& what) {
   return absl::InvalidArgumentError(absl::StrCat("policy: ", key, ": ", path, ": ", what));
 }
@@ -251,6 +272,10 @@ absl::StatusOr<Mount> ResolveMount(const Mount& mount, const PolicyVariables& va
 }
 
 absl::Status CheckMountsDoNotOverlap(const std::vector<Mount>& mounts) {
+  for (const Mount& mount : mounts) {
+    const Mount* left = LeftByALink(mount.alias, mount.host, mounts);
+    if (left != nullptr) return InvalidMount(mount, LeftByALinkText(*left, mount.host));
+  }
   for (size_t i = 0; i < mounts.size(); ++i) {
     for (size_t j = 0; j < i; ++j) {
       const bool earlier_is_outer = mounts[j].host.size() <= mounts[i].host.size();
@@ -262,14 +287,17 @@ absl::Status CheckMountsDoNotOverlap(const std::vector<Mount>& mounts) {
   return absl::OkStatus();
 }
 
-absl::StatusOr<std::vector<SystemGrant>> ResolveSystemGrants(const FilesystemPolicy& filesystem) {
+absl::StatusOr<std::vector<SystemGrant>> ResolveSystemGrants(const FilesystemPolicy& filesystem,
+                                                             const std::vector<Mount>& mounts) {
   std::map<std::string, SystemGrant> grants;
-  const auto add = [&grants](const char* key, const std::vector<std::string>& paths, bool exec,
-                             bool device) -> absl::Status {
+  const auto add = [&](const char* key, const std::vector<std::string>& paths, bool exec,
+                       bool device) -> absl::Status {
     for (const std::string& path : paths) {
       absl::StatusOr<std::optional<std::string>> canonical = ResolveSystemPath(key, path);
       if (!canonical.ok()) return canonical.status();
       if (!canonical->has_value()) continue;
+      const Mount* left = LeftByALink(NormalizeLexically(path), **canonical, mounts);
+      if (left != nullptr) return SystemError(key, path, LeftByALinkText(*left, **canonical));
       if (device) {
         if (absl::Status status = CheckDevice(**canonical); !status.ok()) return status;
       }

@@ -26,8 +26,9 @@ absl::StatusOr<std::string> ExpandVariables(const std::string& path,
 absl::StatusOr<Mount> ResolveMount(const Mount& mount, const PolicyVariables& variables,
                                    const SessionIdentity& identity);
 
-// Errors when two resolved mounts are the same directory, or when one lies in the other without
-// having been written that way.
+// Errors when two resolved mounts are the same directory, when one lies in the other without having
+// been written that way, or when one is written beneath another that sessions may write in, and a
+// link there leads out of it.
 absl::Status CheckMountsDoNotOverlap(const std::vector<Mount>& mounts);
 
 // Keeps the sessions' own records out of every mount: a deny rule where `state_directory` (existing
@@ -35,8 +36,10 @@ absl::Status CheckMountsDoNotOverlap(const std::vector<Mount>& mounts);
 absl::Status KeepStateDirectory(const std::string& state_directory, std::vector<Mount>* mounts);
 
 // The canonical system grants that exist, longest path first, each path once. Errors:
-// kInvalidArgument.
-absl::StatusOr<std::vector<SystemGrant>> ResolveSystemGrants(const FilesystemPolicy& filesystem);
+// kInvalidArgument, also for a path that a link in one of the resolved `mounts`, where sessions may
+// write, leads out of it.
+absl::StatusOr<std::vector<SystemGrant>> ResolveSystemGrants(const FilesystemPolicy& filesystem,
+                                                             const std::vector<Mount>& mounts);
 
 }  // namespace sessionctl
 

@@ -281,7 +281,7 @@ absl::Status ResolveGrants(const PolicyVariables& variables, CompiledPolicy* com
   if (!compiled_mounts.ok()) return compiled_mounts.status();
   compiled->mounts = *std::move(compiled_mounts);
   absl::StatusOr<std::vector<SystemGrant>> system =
-      ResolveSystemGrants(compiled->policy.filesystem);
+      ResolveSystemGrants(compiled->policy.filesystem, compiled->policy.mounts);
   if (!system.ok()) return system.status();
   compiled->system = *std::move(system);
   compiled->policy.filesystem =

@@ -366,6 +366,18 @@ TEST_F(PolicyCompiler, LinkIntoAnotherMountIsAnError) {
   EXPECT_TRUE(Compile({At("/alias"), At("/alias/inner")}).ok());
 }
 
+TEST_F(PolicyCompiler, LinkOutOfAMountThatSessionsMayWriteIsAnError) {
+  std::filesystem::create_directory_symlink(root_ + "/b", root_ + "/a/planted");
+  const char* why = "where sessions may write, leads to ";
+  ExpectError(Compile({At("/a"), At("/a/planted")}), absl::StatusCode::kInvalidArgument, why);
+  ExpectError(Compile({At("/a/planted"), At("/a")}), absl::StatusCode::kInvalidArgument, why);
+  Mount read_only = At("/a");
+  read_only.mode = MountMode::kReadOnly;
+  EXPECT_TRUE(Compile({read_only, At("/a/planted")}).ok());
+  policy_.filesystem.read = {root_ + "/a/planted"};
+  ExpectError(Compile({At("/a")}), absl::StatusCode::kInvalidArgument, why);
+}
+
 TEST_F(PolicyCompiler, GuestPathOtherThanTheHostPathIsNotSupported) {
   Mount mount = At("/a");
   mount.guest = "/data";
