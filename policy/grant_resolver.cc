@@ -18,7 +18,9 @@
 
 #include "absl/strings/str_cat.h"
 #include "policy/path_text.h"
+#include "policy/walked_directories.h"
 #include "sandbox/base/owned_fd.h"
+#include "sandbox/base/syscalls.h"
 
 namespace sessionctl {
 namespace {
@@ -71,6 +73,24 @@ std::string AnchoredGlob(const std::string& path) {
   return glob;
 }
 
+// An error when the way of `path` to `canonical` goes through one of the `writable` mounts and out
+// of it again: only a session, earlier under the same policy, need have made the link that does
+// that (CVE-2024-42472). What is canonical by now is opened without following links.
+absl::Status CheckLinks(const std::string& path, const std::string& canonical,
+                        const std::vector<std::string>& writable) {
+  const std::vector<std::string> walked = WalkedDirectories(path);
+  for (const std::string& mount : writable) {
+    const bool enters =
+        std::any_of(walked.begin(), walked.end(),
+                    [&](const std::string& directory) { return IsAtOrBelow(directory, mount); });
+    if (!enters || IsAtOrBelow(canonical, mount)) continue;
+    return absl::InvalidArgumentError(absl::StrCat("a link in mount ", mount,
+                                                   ", where sessions may write, leads to ",
+                                                   canonical, "; write that path if it is meant"));
+  }
+  return absl::OkStatus();
+}
+
 bool IsEmptyDirectory(int fd) {
   const OwnedFd copy(openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   char entries[1024];
@@ -98,12 +118,21 @@ absl::Status GiveDirectory(const Mount& mount, int fd, const SessionIdentity& id
 // belongs to neither the caller nor the session's user (who made it first, in a directory that both
 // may write), is refused.
 absl::Status CreateDirectory(const Mount& mount, const std::string& path,
-                             const SessionIdentity& identity) {
+                             const SessionIdentity& identity,
+                             const std::vector<std::string>& writable) {
   const size_t slash = path.rfind('/');
-  const std::string parent = slash == 0 ? "/" : path.substr(0, slash);
+  const std::string spelled = slash == 0 ? "/" : path.substr(0, slash);
   const std::string leaf = path.substr(slash + 1);
-  const OwnedFd parent_fd(open(parent.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
-  if (!parent_fd.valid()) return MountErrno(mount, errno);
+  const std::optional<std::string> parent = RealPath(spelled);
+  if (!parent.has_value()) return MountErrno(mount, errno);
+  if (absl::Status links = CheckLinks(spelled, *parent, writable); !links.ok()) {
+    return InvalidMount(mount, std::string(links.message()));
+  }
+  SysResult<OwnedFd> opened =
+      OpenAt2(AT_FDCWD, parent->c_str(),
+              {.flags = O_PATH | O_DIRECTORY | O_CLOEXEC, .resolve = kResolveNoSymlinks});
+  if (!opened.ok()) return MountErrno(mount, opened.error());
+  const OwnedFd parent_fd = std::move(*opened);
   const bool made = mkdirat(parent_fd.get(), leaf.c_str(), 0700) == 0;
   if (!made && errno != EEXIST) return MountErrno(mount, errno);
   struct stat status;
@@ -149,27 +178,6 @@ absl::Status CheckPair(const Mount& outer, const Mount& inner) {
   if (IsNestedOnPurpose(outer, inner)) return absl::OkStatus();
   return InvalidMount(inner, absl::StrCat(inner.alias, " leads into mount ", outer.host,
                                           "; write the path beneath it if that is meant"));
-}
-
-// The mount that a session may write in and that `path` enters and then leaves again by a symbolic
-// link, which only a session, earlier under the same policy, need have made (CVE-2024-42472).
-const Mount* LeftByALink(const std::string& path, const std::string& canonical,
-                         const std::vector<Mount>& mounts) {
-  for (size_t end = path.find('/', 1);; end = path.find('/', end + 1)) {
-    const std::optional<std::string> real = RealPath(path.substr(0, end));
-    for (const Mount& mount : mounts) {
-      if (mount.mode == MountMode::kReadWrite && real.has_value() &&
-          IsAtOrBelow(*real, mount.host) && !IsAtOrBelow(canonical, mount.host)) {
-        return &mount;
-      }
-    }
-    if (end == std::string::npos) return nullptr;
-  }
-}
-
-std::string LeftByALinkText(const Mount& mount, const std::string& canonical) {
-  return absl::StrCat("a link in mount ", mount.host, ", where sessions may write, leads to ",
-                      canonical, "; write that path if it is meant");
 }
 
 absl::Status SystemError(const char* key, const std::string& path, const std::string& what) {
@@ -239,8 +247,22 @@ absl::StatusOr<std::string> ExpandVariables(const std::string& path,
   return result;
 }
 
+std::vector<std::string> WritableMounts(const std::vector<Mount>& mounts,
+                                        const PolicyVariables& variables) {
+  std::vector<std::string> writable;
+  for (const Mount& mount : mounts) {
+    if (mount.mode != MountMode::kReadWrite) continue;
+    const absl::StatusOr<std::string> expanded = ExpandVariables(mount.host, variables);
+    if (!expanded.ok()) continue;  // an error in a moment
+    const std::optional<std::string> real = RealPath(*expanded);
+    writable.push_back(real ? *real : RealPathOfMissing(NormalizeLexically(*expanded)));
+  }
+  return writable;
+}
+
 absl::StatusOr<Mount> ResolveMount(const Mount& mount, const PolicyVariables& variables,
-                                   const SessionIdentity& identity) {
+                                   const SessionIdentity& identity,
+                                   const std::vector<std::string>& writable) {
   absl::StatusOr<std::string> expanded = ExpandVariables(mount.host, variables);
   if (!expanded.ok()) return InvalidMount(mount, std::string(expanded.status().message()));
   if (expanded->empty() || (*expanded)[0] != '/' || expanded->find('\0') != std::string::npos) {
@@ -249,11 +271,16 @@ absl::StatusOr<Mount> ResolveMount(const Mount& mount, const PolicyVariables& va
   Mount resolved = mount;
   resolved.alias = NormalizeLexically(*expanded);
   if (mount.create && resolved.alias != "/") {
-    if (absl::Status status = CreateDirectory(mount, resolved.alias, identity); !status.ok())
+    if (absl::Status status = CreateDirectory(mount, resolved.alias, identity, writable);
+        !status.ok()) {
       return status;
+    }
   }
   const std::optional<std::string> canonical = RealPath(*expanded);
   if (!canonical.has_value()) return MountErrno(mount, errno);
+  if (absl::Status links = CheckLinks(*expanded, *canonical, writable); !links.ok()) {
+    return InvalidMount(mount, std::string(links.message()));
+  }
   if (absl::Status status = CheckDirectory(mount, *canonical); !status.ok()) return status;
   resolved.host = *canonical;
   absl::StatusOr<std::string> guest = ExpandVariables(mount.guest, variables);
@@ -272,10 +299,6 @@ absl::StatusOr<Mount> ResolveMount(const Mount& mount, const PolicyVariables& va
 }
 
 absl::Status CheckMountsDoNotOverlap(const std::vector<Mount>& mounts) {
-  for (const Mount& mount : mounts) {
-    const Mount* left = LeftByALink(mount.alias, mount.host, mounts);
-    if (left != nullptr) return InvalidMount(mount, LeftByALinkText(*left, mount.host));
-  }
   for (size_t i = 0; i < mounts.size(); ++i) {
     for (size_t j = 0; j < i; ++j) {
       const bool earlier_is_outer = mounts[j].host.size() <= mounts[i].host.size();
@@ -289,6 +312,10 @@ absl::Status CheckMountsDoNotOverlap(const std::vector<Mount>& mounts) {
 
 absl::StatusOr<std::vector<SystemGrant>> ResolveSystemGrants(const FilesystemPolicy& filesystem,
                                                              const std::vector<Mount>& mounts) {
+  std::vector<std::string> writable;
+  for (const Mount& mount : mounts) {
+    if (mount.mode == MountMode::kReadWrite) writable.push_back(mount.host);
+  }
   std::map<std::string, SystemGrant> grants;
   const auto add = [&](const char* key, const std::vector<std::string>& paths, bool exec,
                        bool device) -> absl::Status {
@@ -296,8 +323,9 @@ absl::StatusOr<std::vector<SystemGrant>> ResolveSystemGrants(const FilesystemPol
       absl::StatusOr<std::optional<std::string>> canonical = ResolveSystemPath(key, path);
       if (!canonical.ok()) return canonical.status();
       if (!canonical->has_value()) continue;
-      const Mount* left = LeftByALink(NormalizeLexically(path), **canonical, mounts);
-      if (left != nullptr) return SystemError(key, path, LeftByALinkText(*left, **canonical));
+      if (absl::Status links = CheckLinks(path, **canonical, writable); !links.ok()) {
+        return SystemError(key, path, std::string(links.message()));
+      }
       if (device) {
         if (absl::Status status = CheckDevice(**canonical); !status.ok()) return status;
       }

@@ -21,14 +21,20 @@ std::string LocationText(const SourceLocation& where);
 absl::StatusOr<std::string> ExpandVariables(const std::string& path,
                                             const PolicyVariables& variables);
 
-// Expands, creates when asked to (for whom the session runs as), canonicalises and checks one
-// mount. Errors: kInvalidArgument (the key and why), kNotFound, kPermissionDenied.
-absl::StatusOr<Mount> ResolveMount(const Mount& mount, const PolicyVariables& variables,
-                                   const SessionIdentity& identity);
+// The real paths of the mounts, as a policy writes them, that sessions may write in; also of those
+// that are yet to be made.
+std::vector<std::string> WritableMounts(const std::vector<Mount>& mounts,
+                                        const PolicyVariables& variables);
 
-// Errors when two resolved mounts are the same directory, when one lies in the other without having
-// been written that way, or when one is written beneath another that sessions may write in, and a
-// link there leads out of it.
+// Expands, creates when asked to (for whom the session runs as), canonicalises and checks one
+// mount. Errors: kInvalidArgument (the key and why; also when a link in one of the `writable`
+// mounts leads out of it), kNotFound, kPermissionDenied.
+absl::StatusOr<Mount> ResolveMount(const Mount& mount, const PolicyVariables& variables,
+                                   const SessionIdentity& identity,
+                                   const std::vector<std::string>& writable);
+
+// Errors when two resolved mounts are the same directory, or when one lies in the other without
+// having been written that way.
 absl::Status CheckMountsDoNotOverlap(const std::vector<Mount>& mounts);
 
 // Keeps the sessions' own records out of every mount: a deny rule where `state_directory` (existing
@@ -36,8 +42,8 @@ absl::Status CheckMountsDoNotOverlap(const std::vector<Mount>& mounts);
 absl::Status KeepStateDirectory(const std::string& state_directory, std::vector<Mount>* mounts);
 
 // The canonical system grants that exist, longest path first, each path once. Errors:
-// kInvalidArgument, also for a path that a link in one of the resolved `mounts`, where sessions may
-// write, leads out of it.
+// kInvalidArgument, also when a link in one of the resolved `mounts`, where sessions may write,
+// leads out of it.
 absl::StatusOr<std::vector<SystemGrant>> ResolveSystemGrants(const FilesystemPolicy& filesystem,
                                                              const std::vector<Mount>& mounts);
 

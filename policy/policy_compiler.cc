@@ -121,9 +121,10 @@ absl::StatusOr<std::vector<CompiledMount>> CompileMounts(const std::vector<Mount
 absl::StatusOr<std::vector<Mount>> ResolveMounts(const SessionPolicy& policy,
                                                  const PolicyVariables& variables,
                                                  const SessionIdentity& identity) {
+  const std::vector<std::string> writable = WritableMounts(policy.mounts, variables);
   std::vector<Mount> mounts;
   for (const Mount& mount : policy.mounts) {
-    absl::StatusOr<Mount> resolved = ResolveMount(mount, variables, identity);
+    absl::StatusOr<Mount> resolved = ResolveMount(mount, variables, identity, writable);
     if (!resolved.ok()) return resolved.status();
     mounts.push_back(*std::move(resolved));
   }

@@ -65,7 +65,10 @@ absl::StatusOr<LandlockRuleset> MakeRuleset(const LandlockPlan& plan, const Sess
       if (mount.rules->mount.host == grant.path) fd = mount.root.fd();
     }
     if (fd < 0) {
-      SysResult<OwnedFd> object = OpenAt(AT_FDCWD, grant.path.c_str(), O_PATH);
+      // The path is canonical: a link in any component was put there since.
+      SysResult<OwnedFd> object =
+          OpenAt2(AT_FDCWD, grant.path.c_str(),
+                  {.flags = O_PATH | O_CLOEXEC, .resolve = kResolveNoSymlinks});
       if (!object.ok() && object.error() == ENOENT) continue;  // a system path that went away
       if (!object.ok()) {
         return absl::PermissionDeniedError(

@@ -378,6 +378,26 @@ TEST_F(PolicyCompiler, LinkOutOfAMountThatSessionsMayWriteIsAnError) {
   ExpectError(Compile({At("/a")}), absl::StatusCode::kInvalidArgument, why);
 }
 
+TEST_F(PolicyCompiler, LinkThatIsReachedByALinkOrDotDotIsFoundToo) {
+  std::filesystem::create_directory_symlink(root_ + "/b", root_ + "/a/planted");
+  std::filesystem::create_directory_symlink(root_ + "/a/planted", root_ + "/trusted");
+  const char* why = "where sessions may write, leads to ";
+  ExpectError(Compile({At("/a"), At("/trusted")}), absl::StatusCode::kInvalidArgument, why);
+  ExpectError(Compile({At("/a"), At("/a/planted/../b")}), absl::StatusCode::kInvalidArgument, why);
+  EXPECT_TRUE(Compile({At("/a"), At("/a/../b")}).ok());  // looks up no name in the mount
+}
+
+TEST_F(PolicyCompiler, NothingIsCreatedBehindALinkOutOfAMount) {
+  std::filesystem::create_directory_symlink(root_ + "/b", root_ + "/a/planted");
+  Mount inner = At("/a/planted/new");
+  inner.create = true;
+  ExpectError(Compile({At("/a"), inner}), absl::StatusCode::kInvalidArgument,
+              "where sessions may write, leads to ");
+  EXPECT_FALSE(std::filesystem::exists(root_ + "/b/new"));
+  inner.host = root_ + "/a/inner/new";
+  EXPECT_TRUE(Compile({At("/a"), inner}).ok());
+}
+
 TEST_F(PolicyCompiler, GuestPathOtherThanTheHostPathIsNotSupported) {
   Mount mount = At("/a");
   mount.guest = "/data";
