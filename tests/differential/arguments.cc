@@ -5,6 +5,7 @@
 #include <sys/time.h>
 #include <utime.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -292,6 +293,17 @@ std::string DescribeBytes(const char* bytes, size_t size) {
   char text[64];
   snprintf(text, sizeof(text), "%zu-bytes-%016llx", size, static_cast<unsigned long long>(hash));
   return text;
+}
+
+size_t HideInodeNumber(char* target, size_t size) {
+  const std::string_view text(target, size);
+  const size_t begin = text.rfind("/#") + 2;
+  if (begin == std::string_view::npos + 2) return 0;
+  const size_t end = std::min(text.find_first_not_of("0123456789", begin), size);
+  // The buffer may have ended before the text does.
+  if (!std::string_view(" (deleted)").starts_with(text.substr(end))) return 0;
+  memmove(target + begin, target + end, size - end);
+  return end - begin;
 }
 
 std::string DescribeTime(int64_t seconds, int64_t nanoseconds, int64_t started) {

@@ -40,7 +40,7 @@ class HostileMemory {
 struct Registers {
   std::array<long, 6> values = {};
   // What is looked at afterwards.
-  const char* out = nullptr;
+  char* out = nullptr;
   size_t out_size = 0;
   const struct stat* status = nullptr;
   const struct statx* status_x = nullptr;
@@ -58,6 +58,10 @@ bool FillRegisters(const Op& op, const Step& step, const Places& places, Hostile
 
 // What the call gave besides its value. Times about `started` and later are "now".
 std::string DescribeResult(const Op& op, const Registers& registers, long value, int64_t started);
+
+// Takes the inode number out of what readlink said of an unnamed file ("/#12 (deleted)"): which one
+// the file system chose is its own affair. Returns the number of bytes taken out of `size`.
+size_t HideInodeNumber(char* target, size_t size);
 
 // A short word for any bytes: quoted, or its length and a hash.
 std::string DescribeBytes(const char* bytes, size_t size);

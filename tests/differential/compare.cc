@@ -72,7 +72,19 @@ bool OnlyFollowedBare(const std::string& was, const std::string& is) {
          was.find(" atime=now ") != std::string::npos;
 }
 
-Difference InTree(const Snapshot& bare, const Run& inside_run, bool skipped_path,
+// See kWhiteoutTaken.
+bool OnlyWrittenBare(const std::string& was, const std::string& is) {
+  return was.starts_with("mode=4") && ChangedWords(was, is) == " mtime" &&
+         was.find(" mtime=now ") != std::string::npos;
+}
+
+// What the steps of a program make legitimate in the tree.
+struct Excuses {
+  bool skipped_path = false;
+  bool whiteout = false;
+};
+
+Difference InTree(const Snapshot& bare, const Run& inside_run, Excuses excuses,
                   ExceptionCounts* exceptions) {
   const Snapshot& inside = inside_run.tree;
   Difference difference;
@@ -89,8 +101,12 @@ Difference InTree(const Snapshot& bare, const Run& inside_run, bool skipped_path
       ++(*exceptions)[kLinkFollowedBeforeFull];
       continue;
     }
-    if (skipped_path && OnlyFollowedBare(was, is)) {
+    if (excuses.skipped_path && OnlyFollowedBare(was, is)) {
       ++(*exceptions)[kSecondPathNotWalked];
+      continue;
+    }
+    if (excuses.whiteout && OnlyWrittenBare(was, is)) {
+      ++(*exceptions)[kWhiteoutTaken];
       continue;
     }
     if (!difference.found) difference.signature = "tree" + ChangedWords(was, is);
@@ -121,7 +137,7 @@ std::string Describe(const StepResult& result) {
 
 Difference Compare(const Program& program, const Run& bare, const Run& inside,
                    ExceptionCounts* exceptions) {
-  bool skipped_path = false;
+  Excuses excuses;
   for (size_t i = 0; i < program.steps.size(); ++i) {
     const StepResult& a = bare.result.steps[i];
     const StepResult& b = inside.result.steps[i];
@@ -130,7 +146,8 @@ Difference Compare(const Program& program, const Run& bare, const Run& inside,
     const Exception* exception = FindException(difference);
     if (exception == nullptr) return AtStep(program, i, a, b);
     ++(*exceptions)[exception->id];
-    skipped_path = skipped_path || SkipsSecondPath(difference);
+    excuses.skipped_path = excuses.skipped_path || SkipsSecondPath(difference);
+    excuses.whiteout = excuses.whiteout || MayTakeBackWhiteout(difference);
     if (Diverges(difference)) return Difference();
   }
   if (bare.result.finished != inside.result.finished || bare.result.finished != 1) {
@@ -142,7 +159,7 @@ Difference Compare(const Program& program, const Run& bare, const Run& inside,
                       ", inside " + std::to_string(inside.result.finished) + "\n";
     return difference;
   }
-  return InTree(bare.tree, inside, skipped_path, exceptions);
+  return InTree(bare.tree, inside, excuses, exceptions);
 }
 
 }  // namespace differential

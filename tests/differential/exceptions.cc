@@ -162,6 +162,11 @@ bool SkipsSecondPath(const Case& difference) {
          LinkLeadsOut(difference);
 }
 
+bool MayTakeBackWhiteout(const Case& difference) {
+  return difference.step().op == "renameat2" && difference.bare.value < 0 &&
+         WhiteoutDevice(difference);
+}
+
 bool Diverges(const Case& difference) {
   const Step& step = difference.step();
   if (difference.bare.state == StepResult::kOutside) return false;  // taken back by the executor

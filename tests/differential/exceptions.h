@@ -35,6 +35,12 @@ inline constexpr char kSecondPathNotWalked[] = "second-path-not-walked";
 // Does a session refuse this call of two paths without a look at the second?
 bool SkipsSecondPath(const Case& difference);
 
+// A directory that was written bare before a rename with RENAME_WHITEOUT failed, by its time.
+inline constexpr char kWhiteoutTaken[] = "whiteout-taken-back";
+
+// Is this a rename that a session refuses, and that bare leaves nothing but such a trace?
+bool MayTakeBackWhiteout(const Case& difference);
+
 // The entry that covers a step's difference, or nullptr.
 const Exception* FindException(const Case& difference);
 

@@ -158,6 +158,9 @@ long Call(const Scene& scene, const Op& op, const Step& step, StepResult* result
     value = MakeCall(op, r);
   }
   if (step.op == scene.lie && value == -EEXIST) return -EACCES;
+  if (step.op.starts_with("readlink") && value > 0 && registers.out != nullptr) {
+    value -= static_cast<long>(HideInodeNumber(registers.out, static_cast<size_t>(value)));
+  }
   *text = DescribeResult(op, registers, value, scene.area->started);
   const bool duplicates = step.op == "fcntl" && (r[1] == F_DUPFD || r[1] == F_DUPFD_CLOEXEC);
   if (value >= 0 && (op.returns_fd || duplicates)) {
