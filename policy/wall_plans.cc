@@ -94,7 +94,7 @@ std::vector<FilterCase> OpenCases(unsigned flags_arg, bool reads_mediated) {
 
 std::vector<FilterRule> MediatedRules(const MediatedCall& call, bool reads_mediated) {
   if (call.when == MediatedCall::When::kAlways) return {{call.nr, FilterAction::kNotify}};
-  return DisjointRules(call.nr, OpenCases(static_cast<unsigned>(call.flags_arg), reads_mediated),
+  return RulesInOrder(call.nr, OpenCases(static_cast<unsigned>(call.flags_arg), reads_mediated),
                        reads_mediated ? FilterAction::kNotify : FilterAction::kAllow);
 }
 
@@ -165,7 +165,7 @@ FilterPlan PlanFilter(const CompiledPolicy& compiled,
     if (call.nr >= 0) rules[call.nr] = MediatedRules(call, compiled.reads_mediated);
   }
   for (const auto& [nr, cases] : DeniedCases(compiled.policy.process)) {
-    rules.try_emplace(nr, DisjointRules(nr, cases, FilterAction::kAllow));
+    rules.try_emplace(nr, RulesInOrder(nr, cases, FilterAction::kAllow));
   }
   for (int nr = 0; nr <= kLastReviewedSyscall; ++nr) {
     if (SyscallName(nr).empty()) continue;

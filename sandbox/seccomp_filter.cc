@@ -18,6 +18,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "sandbox/bpf_decisions.h"
 
 namespace sessionctl {
 namespace {
@@ -106,19 +107,8 @@ absl::StatusOr<FilterRule> Normalize(const FilterRule& rule) {
   return result;
 }
 
-// Two normalized rules exclude each other when one argument has a bit that both look at and that
-// they want differently.
-bool Exclude(const FilterRule& a, const FilterRule& b) {
-  for (const FilterCondition& x : a.conditions) {
-    for (const FilterCondition& y : b.conditions) {
-      if (x.index == y.index && ((x.value ^ y.value) & x.mask & y.mask) != 0) return true;
-    }
-  }
-  return false;
-}
-
-// The plan's rules, normalized, with the header's promise checked (trap 12).
-absl::StatusOr<std::vector<FilterRule>> NormalizePlan(const FilterPlan& plan) {
+// The plan's rules by number, normalized, with the header's promise checked.
+absl::StatusOr<std::map<int, std::vector<FilterRule>>> NormalizePlan(const FilterPlan& plan) {
   std::map<int, std::vector<FilterRule>> by_number;
   for (const FilterRule& rule : plan.rules) {
     if (rule.nr < 0 || rule.nr >= 0x40000000) {
@@ -127,31 +117,24 @@ absl::StatusOr<std::vector<FilterRule>> NormalizePlan(const FilterPlan& plan) {
     absl::StatusOr<FilterRule> normalized = Normalize(rule);
     if (!normalized.ok()) return normalized.status();
     std::vector<FilterRule>& others = by_number[rule.nr];
-    for (const FilterRule& other : others) {
-      if (!Exclude(*normalized, other)) {
-        return absl::InvalidArgumentError(
-            absl::StrCat("filter rules for ", RuleName(rule), " overlap"));
-      }
+    if (!others.empty() && others.back().conditions.empty()) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("filter rule for ", RuleName(rule), " stands behind one that always holds"));
     }
     others.push_back(*std::move(normalized));
   }
-  std::vector<FilterRule> result;
-  for (auto& [nr, rules] : by_number) {
-    std::move(rules.begin(), rules.end(), std::back_inserter(result));
-  }
-  return result;
+  return by_number;
+}
+
+bool IsUnconditional(const std::vector<FilterRule>& rules) {
+  return rules.front().conditions.empty();
 }
 
 absl::Status AddRule(scmp_filter_ctx context, const FilterRule& rule) {
   // The default action; libseccomp refuses to hear it twice.
   if (rule.action == FilterAction::kErrno && rule.error == ENOSYS) return absl::OkStatus();
-  std::vector<scmp_arg_cmp> comparisons;
-  for (const FilterCondition& condition : rule.conditions) {
-    comparisons.push_back({condition.index, SCMP_CMP_MASKED_EQ, condition.mask, condition.value});
-  }
   const int error =
-      seccomp_rule_add_exact_array(context, LibseccompAction(rule), rule.nr,
-                                   static_cast<unsigned>(comparisons.size()), comparisons.data());
+      seccomp_rule_add_exact_array(context, LibseccompAction(rule), rule.nr, 0, nullptr);
   if (error == 0) return absl::OkStatus();
   return absl::InvalidArgumentError(absl::StrCat("libseccomp refuses the rule for ", RuleName(rule),
                                                  ": ", strerrordesc_np(-error)));
@@ -174,56 +157,6 @@ absl::StatusOr<std::vector<sock_filter>> ExportProgram(scmp_filter_ctx context) 
   return program;
 }
 
-// What is known of the six arguments in one part of the split: the bits of `mask` have `value`.
-struct Region {
-  std::array<FilterCondition, 6> known;
-};
-
-bool Contradicts(const Region& region, const FilterCase& candidate) {
-  return std::any_of(candidate.conditions.begin(), candidate.conditions.end(),
-                     [&](const FilterCondition& condition) {
-                       const FilterCondition& known = region.known[condition.index];
-                       return ((known.value ^ condition.value) & known.mask & condition.mask) != 0;
-                     });
-}
-
-// The highest bit of the case's first condition that the region leaves open; mask 0 when none is.
-FilterCondition OpenBit(const Region& region, const FilterCase& candidate) {
-  for (const FilterCondition& condition : candidate.conditions) {
-    const uint64_t open = condition.mask & ~region.known[condition.index].mask;
-    if (open != 0) return {condition.index, 1ULL << (63 - __builtin_clzll(open)), 0};
-  }
-  return {0, 0, 0};
-}
-
-FilterRule RuleForRegion(int nr, const Region& region, FilterAction action, int error) {
-  FilterRule rule = {nr, action, error, {}};
-  for (const FilterCondition& known : region.known) {
-    if (known.mask != 0) rule.conditions.push_back(known);
-  }
-  return rule;
-}
-
-void Split(int nr, const Region& region, std::vector<FilterCase> cases, FilterAction otherwise,
-           std::vector<FilterRule>* rules) {
-  std::erase_if(cases, [&](const FilterCase& candidate) { return Contradicts(region, candidate); });
-  if (cases.empty()) {
-    rules->push_back(RuleForRegion(nr, region, otherwise, 0));
-    return;
-  }
-  const FilterCondition bit = OpenBit(region, cases.front());
-  if (bit.mask == 0) {
-    rules->push_back(RuleForRegion(nr, region, cases.front().action, cases.front().error));
-    return;
-  }
-  for (const uint64_t half : {uint64_t{0}, bit.mask}) {
-    Region part = region;
-    part.known[bit.index].mask |= bit.mask;
-    part.known[bit.index].value |= half;
-    Split(nr, part, cases, otherwise, rules);
-  }
-}
-
 std::string ConditionsText(const FilterRule& rule) {
   std::string text;
   for (const FilterCondition& condition : rule.conditions) {
@@ -233,20 +166,11 @@ std::string ConditionsText(const FilterRule& rule) {
   return text;
 }
 
-// The lines of one syscall. The action with the most parts, which are not listed one by one, is the
-// "otherwise".
+// The lines of one syscall, in the order in which they are tried.
 void AppendDecision(const std::vector<FilterRule>& rules, std::string* text) {
-  std::map<std::string, int> parts;
-  for (const FilterRule& rule : rules) ++parts[ActionText(rule)];
-  const auto otherwise = std::max_element(
-      parts.begin(), parts.end(), [](const auto& a, const auto& b) { return a.second < b.second; });
-  const bool has_otherwise = otherwise->second > 1;
   for (const FilterRule& rule : rules) {
-    if (has_otherwise && ActionText(rule) == otherwise->first) continue;
-    absl::StrAppend(text, RuleName(rule), ": ", ActionText(rule), ConditionsText(rule), "\n");
-  }
-  if (has_otherwise) {
-    absl::StrAppend(text, RuleName(rules.front()), ": ", otherwise->first, " otherwise\n");
+    const std::string when = rule.conditions.empty() ? " otherwise" : ConditionsText(rule);
+    absl::StrAppend(text, RuleName(rule), ": ", ActionText(rule), when, "\n");
   }
 }
 
@@ -268,14 +192,16 @@ void AppendWrapped(const std::string& title, const std::vector<std::string>& wor
 
 }  // namespace
 
-std::vector<FilterRule> DisjointRules(int nr, const std::vector<FilterCase>& cases,
-                                      FilterAction otherwise) {
-  Region everything;
-  for (unsigned index = 0; index < everything.known.size(); ++index) {
-    everything.known[index] = {index, 0, 0};
-  }
+std::vector<FilterRule> RulesInOrder(int nr, const std::vector<FilterCase>& cases,
+                                     FilterAction otherwise) {
   std::vector<FilterRule> rules;
-  Split(nr, everything, cases, otherwise, &rules);
+  for (const FilterCase& one : cases) {
+    rules.push_back({nr, one.action, one.error, one.conditions});
+    const bool always = std::all_of(one.conditions.begin(), one.conditions.end(),
+                                    [](const FilterCondition& c) { return c.mask == 0; });
+    if (always) return rules;
+  }
+  rules.push_back({nr, otherwise, 0, {}});
   return rules;
 }
 
@@ -314,7 +240,7 @@ std::string FilterPseudoCode(const FilterPlan& plan) {
 }
 
 absl::StatusOr<std::vector<sock_filter>> CompileFilter(const FilterPlan& plan) {
-  absl::StatusOr<std::vector<FilterRule>> rules = NormalizePlan(plan);
+  absl::StatusOr<std::map<int, std::vector<FilterRule>>> rules = NormalizePlan(plan);
   if (!rules.ok()) return rules.status();
   const Context context(seccomp_init(SCMP_ACT_ERRNO(ENOSYS)));
   if (context == nullptr) return absl::InternalError("seccomp_init failed");
@@ -323,10 +249,23 @@ absl::StatusOr<std::vector<sock_filter>> CompileFilter(const FilterPlan& plan) {
       seccomp_attr_set(context.get(), SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS) != 0) {
     return absl::InternalError("libseccomp lacks an attribute that this project needs (2.5)");
   }
-  for (const FilterRule& rule : *rules) {
-    if (absl::Status status = AddRule(context.get(), rule); !status.ok()) return status;
+  std::map<int, std::vector<FilterRule>> decisions;
+  for (const auto& [nr, of_call] : *rules) {
+    if (!IsUnconditional(of_call)) {
+      decisions[nr] = of_call;
+    } else if (absl::Status added = AddRule(context.get(), of_call.front()); !added.ok()) {
+      return added;
+    }
   }
-  return ExportProgram(context.get());
+  absl::StatusOr<std::vector<sock_filter>> numbers = ExportProgram(context.get());
+  if (!numbers.ok()) return numbers;
+  std::vector<sock_filter> program = DecisionsBefore(
+      decisions, seccomp_arch_native(), SeccompReturn(FilterAction::kErrno, ENOSYS), *numbers);
+  if (program.size() > BPF_MAXINSNS) {
+    return absl::InternalError(
+        absl::StrCat("a filter program of ", program.size(), " instructions"));
+  }
+  return program;
 }
 
 SysResult<OwnedFd> InstallFilterWithListener(const std::vector<sock_filter>& program) {

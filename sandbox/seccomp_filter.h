@@ -1,5 +1,6 @@
-// A seccomp filter as plain values, compiled to BPF by libseccomp (this pair is its only user) and
-// loaded with seccomp(2) itself, because libseccomp 2.5 has no WAIT_KILLABLE_RECV (trap 12).
+// A seccomp filter as plain values, compiled to BPF: what depends on the number alone by libseccomp
+// (this pair is its only user), what looks at arguments by bpf_decisions.h; and loaded with
+// seccomp(2) itself, because libseccomp 2.5 has no WAIT_KILLABLE_RECV (trap 12).
 #ifndef SANDBOX_SECCOMP_FILTER_H_
 #define SANDBOX_SECCOMP_FILTER_H_
 
@@ -24,8 +25,8 @@ struct FilterCondition {
   uint64_t value;
 };
 
-// One rule. The rules of one syscall number must not overlap: either a single unconditional rule,
-// or conditional ones that exclude each other (trap 12).
+// One rule. Of the rules of one syscall number the first that holds decides, in the plan's order;
+// one without conditions is the last.
 struct FilterRule {
   int nr;
   FilterAction action;
@@ -40,12 +41,9 @@ struct FilterCase {
   int error = 0;  // for kErrno
 };
 
-// The rules, which exclude each other, that say: the first case that holds decides, and `otherwise`
-// where none does. This is how "allow unless" is said to a filter whose rules must not overlap: the
-// arguments are split bit by bit until each part has one answer. Grows with the number of cases
-// times the bits that they look at.
-std::vector<FilterRule> DisjointRules(int nr, const std::vector<FilterCase>& cases,
-                                      FilterAction otherwise);
+// The rules that say: the first case that holds decides, and `otherwise` where none does.
+std::vector<FilterRule> RulesInOrder(int nr, const std::vector<FilterCase>& cases,
+                                     FilterAction otherwise);
 
 // Foreign architectures and the x32 range are always killed (trap 13). A number without a matching
 // rule answers ENOSYS; so does -1, which is no number at all.
