@@ -28,6 +28,11 @@ const std::vector<std::string>& AuditNames() {
   return names;
 }
 
+const std::vector<std::string>& IpcNames() {
+  static const auto& names = *new std::vector<std::string>{"auto", "none", "private"};
+  return names;
+}
+
 // The position of `name`, which the parser has checked, in the order of the enumeration.
 int IndexOf(const std::vector<std::string>& names, const std::string& name) {
   return static_cast<int>(std::find(names.begin(), names.end(), name) - names.begin());
@@ -194,6 +199,9 @@ void AddScalars(const PolicyFlags& flags, SessionPolicy& policy) {
   if (!flags.audit.empty()) {
     policy.audit = static_cast<AuditLevel>(IndexOf(AuditNames(), flags.audit));
   }
+  if (!flags.ipc.empty()) {
+    policy.process.ipc = static_cast<IpcRule>(IndexOf(IpcNames(), flags.ipc));
+  }
   if (!flags.working_directory.empty()) {
     policy.process.working_directory = MakeAbsolute(flags.working_directory);
   }
@@ -270,6 +278,9 @@ void AddProcessFlags(CLI::App& app, PolicyFlags& flags) {
           ""));
   AddList(app, "--allow-group", flags.allow_groups, "NAME", "Allow a group of system calls");
   AddList(app, "--deny-group", flags.deny_groups, "NAME", "Deny a group of system calls");
+  app.add_option("--ipc", flags.ipc, "System V IPC: auto, none, or private (the session's own)")
+      ->check(CLI::IsMember(IpcNames()))
+      ->group("Policy");
 }
 
 }  // namespace

@@ -20,7 +20,7 @@ struct PolicyFlags {
   std::vector<std::string> devices, environment, profiles;
   std::vector<std::string> allow_groups, deny_groups, capabilities;
   std::vector<int> keep_fds;
-  std::string policy_file, scope, working_directory, audit, user;
+  std::string policy_file, scope, working_directory, audit, user, ipc;
   bool best_effort = false;
   std::optional<int> min_landlock_abi;
 };

@@ -4,18 +4,29 @@
 #ifndef POLICY_MEDIATED_CALL_H_
 #define POLICY_MEDIATED_CALL_H_
 
+#include <vector>
+
+#include "sandbox/seccomp_filter.h"
+
 namespace sessionctl {
 
 struct MediatedCall {
   enum class When {
-    kAlways,      // creates, changes or removes a name or metadata, or keeps its flags in memory
-                  // (openat2)
-    kUnlessRead,  // open, openat: a pure O_RDONLY or O_PATH open is native when reads are native
+    kAlways,        // creates, changes or removes a name or metadata, or keeps its flags in memory
+                    // (openat2)
+    kUnlessRead,    // open, openat: a pure O_RDONLY or O_PATH open is native when reads are native
+    kUnlessNative,  // the forms listed in `native` are the kernel's
   };
   int nr;
   const char* name;
   When when;
   int flags_arg;  // register of the open flags when `when` is kUnlessRead, else -1
+  // Of kUnlessNative: forms that the kernel carries out alone. All conditions of one hold.
+  std::vector<std::vector<FilterCondition>> native = {};
+  // Of kUnlessNative: what is mediated and what is not, in words.
+  const char* use = "";
+  // A syscall group that makes all of it native when a policy allows it; "": none.
+  const char* unless_group = "";
 };
 
 }  // namespace sessionctl

@@ -22,6 +22,8 @@ enum class SymlinkRule { kBeneath, kNone };  // kNone: every link is refused (EL
 enum class HardlinkRule { kAny, kSingle };   // kSingle: a file with two names is refused
 enum class MediationScope { kAuto, kWrites, kAll };
 enum class SharedMemoryRule { kNone, kPrivate };
+// kAuto: private where that costs nothing (a caller with CAP_SYS_ADMIN), else none.
+enum class IpcRule { kAuto, kNone, kPrivate };
 enum class AuditLevel { kOff, kDenials, kChanges, kAll };
 
 struct Mount {
@@ -53,6 +55,7 @@ struct ProcessPolicy {
   std::optional<std::string> working_directory;
   std::vector<std::string> allow_groups;  // names of policy/syscall_groups
   std::vector<std::string> deny_groups;
+  IpcRule ipc = IpcRule::kAuto;           // System V IPC
   std::vector<int> keep_fds;              // descriptors beyond 0, 1, 2 that the session inherits
   std::string user;                       // name or number; "": the caller
   std::string group;                      // name or number; "": the user's own

@@ -94,6 +94,43 @@ absl::Status CheckGroups(const ProcessPolicy& process, int landlock_abi) {
   return absl::OkStatus();
 }
 
+bool Lists(const std::vector<std::string>& names, const char* name) {
+  return std::find(names.begin(), names.end(), name) != names.end();
+}
+
+// An IPC namespace is free for who may make one. An ordinary user needs a user namespace with it,
+// in which files of other users look like nobody's: only if the policy asks for it.
+void DecideIpc(const KernelFeatures& features, CompiledPolicy* compiled) {
+  const ProcessPolicy& process = compiled->policy.process;
+  if (Lists(process.deny_groups, kIpcGroup)) {
+    compiled->ipc_reason = "the policy denies the group ipc";
+  } else if (Lists(process.allow_groups, kIpcGroup)) {
+    compiled->ipc = IpcPlan::kShared;
+    compiled->ipc_reason = "the policy allows the group ipc";
+  } else if (process.ipc == IpcRule::kNone) {
+    compiled->ipc_reason = "process.ipc is \"none\"";
+  } else if (features.ipc_namespaces) {
+    compiled->ipc = IpcPlan::kNamespace;
+    compiled->ipc_reason = "whoever starts it may make an IPC namespace";
+  } else if (process.ipc == IpcRule::kPrivate) {
+    compiled->ipc = IpcPlan::kUserNamespace;
+    compiled->ipc_reason =
+        "process.ipc is \"private\", and an ordinary user needs a user namespace";
+  } else {
+    compiled->ipc_reason =
+        "process.ipc is \"auto\", and an ordinary user's IPC namespace needs a user namespace";
+  }
+}
+
+// Before Linux 6.3 the execute bit of a memfd cannot be sealed off.
+void CheckMemoryFiles(const KernelFeatures& features, CompiledPolicy* compiled) {
+  if (features.memfd_noexec_seal || Lists(compiled->policy.process.allow_groups, kMemfdExecGroup)) {
+    return;
+  }
+  compiled->missing_walls.push_back(
+      "memory files that cannot be executed (MFD_NOEXEC_SEAL, Linux 6.3)");
+}
+
 absl::StatusOr<GlobSet> CompileGlobs(const Mount& mount, const char* key,
                                      const std::vector<std::string>& globs) {
   absl::StatusOr<GlobSet> compiled = GlobSet::Compile(globs);
@@ -312,6 +349,8 @@ absl::StatusOr<CompiledPolicy> CompilePolicy(const SessionPolicy& policy,
   if (status.ok()) status = ResolveGrants(VariablesOf(variables, compiled), &compiled);
   if (status.ok()) status = DecideReads(features.landlock_abi, &compiled);
   if (!status.ok()) return status;
+  CheckMemoryFiles(features, &compiled);
+  DecideIpc(features, &compiled);
   compiled.broker_domain = PlanBrokerDomain(compiled, features.landlock_abi);
   compiled.session_domain = PlanSessionDomain(compiled, features.landlock_abi);
   compiled.filter = PlanFilter(compiled, mediated_calls);

@@ -48,6 +48,14 @@ struct LandlockPlan {
 // Where shm_open(3) and sem_open(3) look.
 inline constexpr char kSharedMemoryPath[] = "/dev/shm";
 
+// Where System V IPC lives.
+enum class IpcPlan {
+  kRefused,        // nowhere: the calls answer ENOSYS
+  kShared,         // with the user's other processes: the policy allows the group `ipc`
+  kNamespace,      // in an IPC namespace of the session's own
+  kUserNamespace,  // the same, with a user namespace, because an ordinary user needs one for it
+};
+
 struct CompiledPolicy {
   SessionPolicy policy;  // as resolved: extends and variables expanded, paths canonical
   std::vector<CompiledMount> mounts;  // longest guest path first
@@ -61,6 +69,8 @@ struct CompiledPolicy {
   bool sockets_native = false;
   // The broker makes a /dev/shm of the session's own.
   bool private_shared_memory = false;
+  IpcPlan ipc = IpcPlan::kRefused;
+  std::string ipc_reason;       // why, in a sentence
   LandlockPlan broker_domain;   // the outer one
   LandlockPlan session_domain;  // the inner one: no write right on anything mediated
   FilterPlan filter;

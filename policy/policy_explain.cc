@@ -51,6 +51,17 @@ void AppendSystemGrants(const CompiledPolicy& compiled, std::string* text) {
   }
 }
 
+const char* IpcText(IpcPlan plan) {
+  switch (plan) {
+    case IpcPlan::kRefused: return "refused";
+    case IpcPlan::kShared: return "shared with the user's other processes";
+    case IpcPlan::kNamespace: return "the session's own (IPC namespace)";
+    case IpcPlan::kUserNamespace:
+      return "the session's own (IPC and user namespace: files of other users look like nobody's)";
+  }
+  return "?";
+}
+
 void AppendGrants(const CompiledPolicy& compiled, std::string* text) {
   absl::StrAppend(text, "Grants\n");
   for (const CompiledMount& mount : compiled.mounts) AppendMount(mount, text);
@@ -61,7 +72,8 @@ void AppendGrants(const CompiledPolicy& compiled, std::string* text) {
   }
   absl::StrAppend(text, "  everything else: none\nWorking directory: ", compiled.working_directory,
                   "\nReads: ", compiled.reads_mediated ? "mediated" : "native", ", because ",
-                  compiled.reads_reason, "\n");
+                  compiled.reads_reason, "\nSystem V IPC: ", IpcText(compiled.ipc), ", because ",
+                  compiled.ipc_reason, "\n");
 }
 
 std::string GroupNumbers(const std::vector<gid_t>& groups) {
@@ -120,6 +132,7 @@ void AppendCallLine(const std::string& name, const std::string& why, std::string
 }
 
 std::string MediatedReason(const MediatedCall& call, bool reads_mediated) {
+  if (call.when == MediatedCall::When::kUnlessNative) return call.use;
   if (call.when == MediatedCall::When::kAlways) {
     return std::string(call.name) == "openat2" ? "keeps its flags in memory"
                                                : "creates, changes or removes a name or metadata";
@@ -139,7 +152,7 @@ void AppendGroup(const SyscallGroup& group, const std::set<std::string>& mediate
   std::map<int, std::vector<std::string>> outright;
   std::map<std::pair<std::string, int>, std::vector<std::string>> uses;
   for (const DeniedCall& call : group.calls) {
-    if (call.error == 0 || SyscallNumber(call.name) < 0 || mediated.contains(call.name)) continue;
+    if (call.error == 0 || SyscallNumber(call.name) < 0) continue;
     if (call.use[0] == '\0') {
       outright[call.error].push_back(call.name);
     } else {
@@ -152,8 +165,41 @@ void AppendGroup(const SyscallGroup& group, const std::set<std::string>& mediate
   }
   for (const auto& [call, denied] : uses) {
     absl::StrAppend(text, "    ", ErrorName(call.second), ": ", call.first, " with ",
-                    absl::StrJoin(denied, ", "), "; else native\n");
+                    absl::StrJoin(denied, ", "), "; else ",
+                    mediated.contains(call.first) ? "mediated" : "native", "\n");
   }
+}
+
+// What was allowed, and what that costs.
+void AppendAllowed(const CompiledPolicy& compiled, std::string* text) {
+  for (const SyscallGroup& group : SyscallGroups()) {
+    if (IsDenied(compiled, group)) continue;
+    const bool own_ipc = group.name == std::string(kIpcGroup) && compiled.ipc != IpcPlan::kShared;
+    if (own_ipc) continue;
+    absl::StrAppend(text, "  group ", group.name, ": ", group.cost, "\n");
+  }
+}
+
+void AppendDenied(const CompiledPolicy& compiled, const std::set<std::string>& mediated,
+                  std::string* text) {
+  absl::StrAppend(text, "\nDenied calls\n");
+  for (const SyscallGroup* group : DeniedGroups(compiled)) AppendGroup(*group, mediated, text);
+  std::string allowed;
+  AppendAllowed(compiled, &allowed);
+  if (!allowed.empty()) {
+    absl::StrAppend(text, "\nAllowed groups, and what that costs\n", allowed);
+  }
+}
+
+// The calls that a group in force denies whatever their arguments.
+std::set<std::string> DeniedOutright(const CompiledPolicy& compiled) {
+  std::set<std::string> names;
+  for (const SyscallGroup* group : DeniedGroups(compiled)) {
+    for (const DeniedCall& call : group->calls) {
+      if (call.use[0] == '\0' && call.error != 0) names.insert(call.name);
+    }
+  }
+  return names;
 }
 
 void AppendCalls(const CompiledPolicy& compiled, const std::vector<MediatedCall>& mediated_calls,
@@ -161,16 +207,16 @@ void AppendCalls(const CompiledPolicy& compiled, const std::vector<MediatedCall>
   std::set<std::string> mediated;
   absl::StrAppend(text, "Mediated calls\n");
   for (const MediatedCall& call : mediated_calls) {
+    if (!IsMediated(compiled, call)) continue;
     mediated.insert(call.name);
     AppendCallLine(call.name, MediatedReason(call, compiled.reads_mediated), text);
   }
-  absl::StrAppend(text, "\nDenied calls\n");
-  for (const SyscallGroup* group : DeniedGroups(compiled.policy.process)) {
-    AppendGroup(*group, mediated, text);
-  }
+  AppendDenied(compiled, mediated, text);
+  const std::set<std::string> denied = DeniedOutright(compiled);
   absl::StrAppend(text, "\nNative calls that take a path\n");
   for (const NativeCall& call : NativePathCalls()) {
-    if (SyscallNumber(call.name) < 0 || mediated.contains(call.name)) continue;
+    if (SyscallNumber(call.name) < 0) continue;
+    if (mediated.contains(call.name) || denied.contains(call.name)) continue;
     AppendCallLine(call.name, call.reason, text);
   }
   absl::StrAppend(text,

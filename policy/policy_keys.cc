@@ -280,6 +280,11 @@ std::vector<PolicyKey<SessionPolicy>> SectionKeys() {
                 &ProcessPolicy::allow_groups),
       GroupsKey("deny_groups", "Syscall groups to deny; wins over allow_groups.",
                 &ProcessPolicy::deny_groups),
+      EnumKey<P>("process", "ipc",
+                 "System V IPC: the session's own where that costs nothing, none, or the session's "
+                 "own.",
+                 {"auto", "none", "private"},
+                 [](P& policy) -> IpcRule& { return policy.process.ipc; }),
       KeepFdsKey(),
       Checked(StringListKey<P>("environment", "pass",
                                "Variables taken from the caller; a trailing * is a prefix.",

@@ -19,11 +19,16 @@ struct DeniedCall {
   const char* use = "";                     // the denied use in words, when there are conditions
 };
 
+// Groups that more than a policy's lists decides on.
+inline constexpr char kIpcGroup[] = "ipc";
+inline constexpr char kMemfdExecGroup[] = "memfd_exec";
+
+// Denied, unless a policy allows it.
 struct SyscallGroup {
   const char* name;
   const char* reason;  // why it is denied
-  bool denied_by_default;
-  const char* wall;  // which wall falls if it is allowed; "": a policy may allow it
+  const char* wall;    // which wall falls if it is allowed; "": a policy may allow it
+  const char* cost;    // what it costs to allow it, where that is possible
   std::vector<DeniedCall> calls;
 };
 

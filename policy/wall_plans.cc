@@ -93,14 +93,25 @@ std::vector<FilterCase> OpenCases(unsigned flags_arg, bool reads_mediated) {
 }
 
 std::vector<FilterRule> MediatedRules(const MediatedCall& call, bool reads_mediated) {
-  if (call.when == MediatedCall::When::kAlways) return {{call.nr, FilterAction::kNotify}};
-  return RulesInOrder(call.nr, OpenCases(static_cast<unsigned>(call.flags_arg), reads_mediated),
-                       reads_mediated ? FilterAction::kNotify : FilterAction::kAllow);
+  switch (call.when) {
+    case MediatedCall::When::kAlways: break;
+    case MediatedCall::When::kUnlessRead:
+      return RulesInOrder(call.nr, OpenCases(static_cast<unsigned>(call.flags_arg), reads_mediated),
+                          reads_mediated ? FilterAction::kNotify : FilterAction::kAllow);
+    case MediatedCall::When::kUnlessNative: {
+      std::vector<FilterCase> cases;
+      for (const std::vector<FilterCondition>& form : call.native) {
+        cases.push_back({form, FilterAction::kAllow});
+      }
+      return RulesInOrder(call.nr, cases, FilterAction::kNotify);
+    }
+  }
+  return {{call.nr, FilterAction::kNotify}};
 }
 
-std::map<int, std::vector<FilterCase>> DeniedCases(const ProcessPolicy& process) {
+std::map<int, std::vector<FilterCase>> DeniedCases(const CompiledPolicy& compiled) {
   std::map<int, std::vector<FilterCase>> cases;
-  for (const SyscallGroup* group : DeniedGroups(process)) {
+  for (const SyscallGroup* group : DeniedGroups(compiled)) {
     for (const DeniedCall& call : group->calls) {
       const FilterAction action = call.error == 0 ? FilterAction::kAllow : FilterAction::kErrno;
       cases[SyscallNumber(call.name)].push_back({call.conditions, action, call.error});
@@ -146,25 +157,36 @@ LandlockPlan PlanSessionDomain(const CompiledPolicy& compiled, int landlock_abi)
   return plan;
 }
 
-std::vector<const SyscallGroup*> DeniedGroups(const ProcessPolicy& process) {
-  const auto lists = [](const std::vector<std::string>& names, const char* name) {
-    return std::find(names.begin(), names.end(), name) != names.end();
+bool IsDenied(const CompiledPolicy& compiled, const SyscallGroup& group) {
+  const ProcessPolicy& process = compiled.policy.process;
+  const auto lists = [&group](const std::vector<std::string>& names) {
+    return std::find(names.begin(), names.end(), group.name) != names.end();
   };
+  if (lists(process.deny_groups)) return true;
+  if (lists(process.allow_groups)) return false;
+  return std::string(group.name) != kIpcGroup || compiled.ipc == IpcPlan::kRefused;
+}
+
+std::vector<const SyscallGroup*> DeniedGroups(const CompiledPolicy& compiled) {
   std::vector<const SyscallGroup*> denied;
   for (const SyscallGroup& group : SyscallGroups()) {
-    const bool by_default = group.denied_by_default && !lists(process.allow_groups, group.name);
-    if (by_default || lists(process.deny_groups, group.name)) denied.push_back(&group);
+    if (IsDenied(compiled, group)) denied.push_back(&group);
   }
   return denied;
+}
+
+bool IsMediated(const CompiledPolicy& compiled, const MediatedCall& call) {
+  const SyscallGroup* group = FindSyscallGroup(call.unless_group);
+  return call.nr >= 0 && (group == nullptr || IsDenied(compiled, *group));
 }
 
 FilterPlan PlanFilter(const CompiledPolicy& compiled,
                       const std::vector<MediatedCall>& mediated_calls) {
   std::map<int, std::vector<FilterRule>> rules;
   for (const MediatedCall& call : mediated_calls) {
-    if (call.nr >= 0) rules[call.nr] = MediatedRules(call, compiled.reads_mediated);
+    if (IsMediated(compiled, call)) rules[call.nr] = MediatedRules(call, compiled.reads_mediated);
   }
-  for (const auto& [nr, cases] : DeniedCases(compiled.policy.process)) {
+  for (const auto& [nr, cases] : DeniedCases(compiled)) {
     rules.try_emplace(nr, RulesInOrder(nr, cases, FilterAction::kAllow));
   }
   for (int nr = 0; nr <= kLastReviewedSyscall; ++nr) {

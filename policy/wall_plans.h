@@ -17,9 +17,13 @@ LandlockPlan PlanBrokerDomain(const CompiledPolicy& compiled, int landlock_abi);
 // The inner domain, the session's own: what stays native, and no right to write anywhere.
 LandlockPlan PlanSessionDomain(const CompiledPolicy& compiled, int landlock_abi);
 
-// The groups in force: those denied by default, without the allowed ones, with the denied ones.
-// Denies win.
-std::vector<const SyscallGroup*> DeniedGroups(const ProcessPolicy& process);
+// Is a group in force? Every one is denied unless allowed, and denies win. `ipc` is lifted as well
+// by a namespace of the session's own.
+bool IsDenied(const CompiledPolicy& compiled, const SyscallGroup& group);
+std::vector<const SyscallGroup*> DeniedGroups(const CompiledPolicy& compiled);
+
+// Does any form of the call go to the broker under this policy?
+bool IsMediated(const CompiledPolicy& compiled, const MediatedCall& call);
 
 // The rules of every syscall with a name: mediated, denied or allowed, in this order of precedence.
 FilterPlan PlanFilter(const CompiledPolicy& compiled,

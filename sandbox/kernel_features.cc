@@ -18,6 +18,7 @@
 
 #include "sandbox/base/syscalls.h"
 #include "sandbox/landlock.h"
+#include "sandbox/namespaces.h"
 
 namespace sessionctl {
 namespace {
@@ -162,6 +163,11 @@ bool ProbeFchmodat2() {
   return Fchmodat2(-1, "", 0, kAtEmptyPath).error() == EBADF;
 }
 
+bool ProbeMemfdNoexecSeal() {
+  // The kernel looks at the flags before the name: NULL is EFAULT where it knows them.
+  return syscall(SYS_memfd_create, nullptr, kMfdNoexecSeal) == -1 && errno == EFAULT;
+}
+
 FeatureReport LandlockReport(const KernelFeatures& f) {
   return {.name = "landlock",
           .present = f.landlock_abi > 0,
@@ -225,8 +231,16 @@ void AppendOtherReports(const KernelFeatures& f, std::vector<FeatureReport>& rep
                      "Linux 6.9 or later"});
   reports.push_back({"fchmodat2", f.fchmodat2, false, "",
                      "chmod of a pinned file goes through /proc/self/fd", "Linux 6.6 or later"});
+  reports.push_back({"memfd_noexec_seal", f.memfd_noexec_seal, false, "",
+                     "memory (memfd_create) can be executed, whatever the policy says",
+                     "Linux 6.3 or later"});
+  reports.push_back({"ipc_namespaces", f.ipc_namespaces, false, "",
+                     "System V IPC answers ENOSYS, unless the policy says "
+                     "process.ipc = \"private\" (which needs user namespaces)",
+                     "start sessions as root, with CAP_SYS_ADMIN"});
   reports.push_back(
-      {"user_namespaces", f.user_namespaces, false, "", "nothing today: sessions do not use them",
+      {"user_namespaces", f.user_namespaces, false, "",
+       "an ordinary user's process.ipc = \"private\"",
        "kernel.unprivileged_userns_clone=1, user.max_user_namespaces > 0, no AppArmor "
        "restriction on them"});
 }
@@ -240,6 +254,8 @@ KernelFeatures ProbeKernelFeatures() {
   features.seccomp_user_notif = ProbeUserNotif();
   features.pidfd_thread = PidfdOpen(gettid(), kPidfdThread).ok();
   features.fchmodat2 = ProbeFchmodat2();
+  features.memfd_noexec_seal = ProbeMemfdNoexecSeal();
+  features.ipc_namespaces = MayMakeIpcNamespace();
   ProbeWithChild(features);
   return features;
 }

@@ -18,8 +18,10 @@ struct KernelFeatures {
   bool pidfd_getfd = false;            // 5.6, and not taken away by a container's own filter
   bool pidfd_thread = false;           // 6.9: PIDFD_THREAD
   bool process_vm_readv = false;
-  bool fchmodat2 = false;        // 6.6
-  bool user_namespaces = false;  // an unprivileged process may make one (informative)
+  bool fchmodat2 = false;          // 6.6
+  bool memfd_noexec_seal = false;  // 6.3: MFD_NOEXEC_SEAL
+  bool ipc_namespaces = false;     // this process may make one without a user namespace
+  bool user_namespaces = false;    // an unprivileged process may make one (informative)
 };
 
 // Probes the running kernel for what a session start needs. Forks one short-lived child that

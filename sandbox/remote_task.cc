@@ -102,6 +102,16 @@ SysStatus RemoteTask::ReadMemory(uint64_t address, void* data, size_t size) cons
   return Done{};
 }
 
+SysStatus RemoteTask::WriteMemory(uint64_t address, const void* data, size_t size) const {
+  iovec local = {const_cast<void*>(data), size};
+  // NOLINTNEXTLINE(performance-no-int-to-ptr)
+  iovec remote = {reinterpret_cast<void*>(address), size};
+  OwnCapabilities look;
+  const ssize_t count = process_vm_writev(tid_, &local, 1, &remote, 1, 0);
+  if (count < 0) return MemoryError(errno);
+  return count == static_cast<ssize_t>(size) ? SysStatus(Done{}) : Errno(EFAULT);
+}
+
 // What is below /proc/TID belongs to the task's own user, or to root (OwnCapabilities::Ids).
 SysResult<OwnedFd> RemoteTask::OpenProc(const char* name, int flags) const {
   char path[64];

@@ -37,6 +37,8 @@ class RemoteTask {
   SysResult<std::string> ReadPath(uint64_t address) const;
   // Exactly `size` bytes, or EFAULT.
   SysStatus ReadMemory(uint64_t address, void* data, size_t size) const;
+  // Writes to the task's memory as the task itself could (trap 21), or EFAULT.
+  SysStatus WriteMemory(uint64_t address, const void* data, size_t size) const;
   // A NUL-terminated string of less than `limit` bytes; ERANGE when it is longer.
   SysResult<std::string> ReadString(uint64_t address, size_t limit) const;
 

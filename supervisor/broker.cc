@@ -23,6 +23,7 @@
 #include "sandbox/base/syscalls.h"
 #include "sandbox/landlock.h"
 #include "sandbox/launch.h"
+#include "sandbox/namespaces.h"
 #include "sandbox/notifier.h"
 #include "sandbox/seccomp_filter.h"
 #include "sandbox/walls.h"
@@ -124,9 +125,11 @@ class BrokerProcess {
 
  private:
   void BlockSignals();
+  void DieWithParent() const;
   void CloseInherited() const;
   absl::Status Prepare();
   absl::Status AssumeIdentity();
+  absl::Status EnterNamespaces() const;
   absl::Status EnterDomain();
   void StartSession();
   void TakeListener(int channel);
@@ -163,9 +166,14 @@ void BrokerProcess::BlockSignals() {
   sigprocmask(SIG_SETMASK, &blocked, nullptr);
   sigset_t served = SignalSet({SIGTERM, SIGCHLD});
   signals_.Reset(signalfd(-1, &served, SFD_CLOEXEC));
+  DieWithParent();
+  prctl(PR_SET_NAME, "session-broker");
+}
+
+// Again after each change of credentials: the kernel forgets it then (commit_creds).
+void BrokerProcess::DieWithParent() const {
   prctl(PR_SET_PDEATHSIG, SIGTERM);
   if (getppid() != parent_) _exit(kOwnFailure);
-  prctl(PR_SET_NAME, "session-broker");
 }
 
 // The parent's descriptors (its lock, its state) are not the broker's.
@@ -178,8 +186,22 @@ void BrokerProcess::CloseInherited() const {
   CloseAllBut(keep);
 }
 
+// Broker and session share it: the broker needs nobody's objects, and may make those of the
+// session.
+absl::Status BrokerProcess::EnterNamespaces() const {
+  SysStatus entered = Done{};
+  if (policy_.ipc == IpcPlan::kNamespace) entered = EnterIpcNamespace();
+  if (policy_.ipc == IpcPlan::kUserNamespace) entered = EnterIpcNamespaceAsUser();
+  DieWithParent();
+  if (entered.ok()) return absl::OkStatus();
+  return absl::FailedPreconditionError(
+      absl::StrCat("an IPC namespace of the session's own: ", strerror(entered.error()),
+                   " (are user namespaces allowed? process.ipc = \"none\" does without)"));
+}
+
 absl::Status BrokerProcess::Prepare() {
   CloseInherited();
+  if (absl::Status entered = EnterNamespaces(); !entered.ok()) return entered;
   if (prctl(PR_SET_CHILD_SUBREAPER, 1) != 0) {
     return absl::InternalError(absl::StrCat("PR_SET_CHILD_SUBREAPER: ", strerror(errno)));
   }
@@ -205,9 +227,7 @@ absl::Status BrokerProcess::Prepare() {
 
 absl::Status BrokerProcess::AssumeIdentity() {
   if (absl::Status taken = TakeIdentity(policy_, view_.get()); !taken.ok()) return taken;
-  // A change of user takes it away (prctl(2)).
-  prctl(PR_SET_PDEATHSIG, SIGTERM);
-  if (getppid() != parent_) _exit(kOwnFailure);
+  DieWithParent();
   return absl::OkStatus();
 }
 

@@ -69,6 +69,8 @@ class CallContext {
   // SIGXFSZ.
   bool ExceedsFileSizeLimit(int64_t size) const;
 
+  // Refuses for a reason that is no rule about paths: notes it for the audit, returns `error`.
+  int NoteRefusal(int error, const char* reason) { return refusal_.Note(error, reason).value; }
   // Which rule refused the call, once it is answered.
   const Refusal& refusal() const { return refusal_; }
 

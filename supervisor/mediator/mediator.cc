@@ -25,6 +25,7 @@ constexpr size_t kWorkerStack = size_t{256} * 1024;
 constexpr int kSpareWorkers = 4;
 
 bool ChangesSomething(const SyscallRow& row, const SyscallRequest& request) {
+  if (row.when == MediatedCall::When::kUnlessNative) return false;  // no file
   if (row.handler != FindSyscallRow(kNrOpenat2)->handler) return true;
   return (request.how.flags & (O_ACCMODE | O_CREAT | O_TRUNC)) != 0;
 }
@@ -109,7 +110,7 @@ Reply Mediator::Answer(const Notification& call) {
   if (audit_ != nullptr) {
     AuditEvent event = {row->name, call.tid, "", "", std::move(denied_by), reply.error(), false};
     if (request.ok()) {
-      event.path = request->paths[0].path;
+      event.path = request->memory_name.empty() ? request->paths[0].path : request->memory_name;
       event.other_path = request->target.empty() ? request->paths[1].path : request->target;
       event.changes = ChangesSomething(*row, *request);
     }

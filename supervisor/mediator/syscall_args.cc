@@ -17,6 +17,14 @@ namespace {
 constexpr size_t kXattrNameLimit = 256;
 constexpr size_t kXattrSizeLimit = 65536;
 
+// memfd_create(2): a name of at most 249 bytes.
+constexpr size_t kMemoryNameLimit = 250;
+// More than the kernel's own mask has (CONFIG_NR_CPUS is at most 8192).
+constexpr size_t kCpuMaskLimit = 1024;
+// sched_setattr(2): the first published structure, and the most that any may have.
+constexpr uint32_t kSchedAttrFirstSize = 48;
+constexpr uint32_t kSchedAttrLimit = 4096;
+
 // struct xattr_args, setxattrat(2).
 struct XattrArgs {
   uint64_t value = 0;
@@ -27,7 +35,10 @@ struct XattrArgs {
 class Decoder {
  public:
   Decoder(const SyscallRow& row, const Notification& call, const RemoteTask& task)
-      : row_(row), call_(call), task_(task) {}
+      : row_(row), call_(call), task_(task) {
+    request_.task_call.nr = call.nr;
+    request_.task_call.args = call.args;
+  }
 
   SysResult<SyscallRequest> Decode() {
     for (const ArgSpec& arg : row_.args) {
@@ -83,6 +94,19 @@ class Decoder {
       case ArgRole::kXattrFlags: return DecodeXattrFlags(Int(arg));
       case ArgRole::kXattrArgs: return DecodeXattrArgs(arg);
       case ArgRole::kFileAttr: return Struct(arg, &request_.file_attr);
+      case ArgRole::kMemoryFlags:
+        request_.memory_flags = static_cast<unsigned>(Value(arg));
+        return Done{};
+      case ArgRole::kMemoryName: DecodeMemoryName(Value(arg)); return Done{};
+      case ArgRole::kWhich: request_.task_call.which = Int(arg); return Done{};
+      case ArgRole::kTask:
+        request_.task_call.task_arg = arg.reg;
+        request_.task_call.task = Int(arg);
+        return Done{};
+      case ArgRole::kIn: return DecodeIn(arg, arg.constant);
+      case ArgRole::kCpuMask: return DecodeCpuMask(arg);
+      case ArgRole::kSchedAttr: return DecodeSchedAttr(arg);
+      case ArgRole::kOut: DecodeOut(arg); return Done{};
     }
     return Errno(ENOSYS);
   }
@@ -181,6 +205,46 @@ class Decoder {
     value_address_ = args.value;
     value_size_ = args.size;
     return DecodeXattrFlags(static_cast<int>(args.flags));
+  }
+
+  // The kernel looks at the flags first, so a bad name is for the handler to report.
+  void DecodeMemoryName(uint64_t address) {
+    SysResult<std::string> name = task_.ReadString(address, kMemoryNameLimit);
+    const int error = name.error();
+    request_.memory_name_error = error == ERANGE ? EINVAL : error;
+    if (name.ok()) request_.memory_name = std::move(*name);
+  }
+
+  // NULL stays NULL: the kernel says what it thinks of that.
+  SysStatus DecodeIn(const ArgSpec& arg, size_t size) {
+    if (Value(arg) == 0) return Done{};
+    TaskCall& call = request_.task_call;
+    call.in_arg = arg.reg;
+    call.in.resize(size);
+    return task_.ReadMemory(Value(arg), call.in.data(), call.in.size());
+  }
+
+  SysStatus DecodeCpuMask(const ArgSpec& arg) {
+    const auto size = static_cast<unsigned>(call_.args.at(static_cast<size_t>(arg.reg) - 1));
+    return DecodeIn(arg, std::min<size_t>(size, kCpuMaskLimit));
+  }
+
+  SysStatus DecodeSchedAttr(const ArgSpec& arg) {
+    if (Value(arg) == 0) return Done{};
+    uint32_t size = 0;
+    if (SysStatus read = task_.ReadMemory(Value(arg), &size, sizeof(size)); !read.ok()) return read;
+    if (size == 0) size = kSchedAttrFirstSize;
+    if (size < kSchedAttrFirstSize || size > kSchedAttrLimit) return Errno(E2BIG);
+    if (SysStatus read = DecodeIn(arg, size); !read.ok()) return read;
+    memcpy(request_.task_call.in.data(), &size, sizeof(size));  // as it was looked at
+    return Done{};
+  }
+
+  void DecodeOut(const ArgSpec& arg) {
+    TaskCall& call = request_.task_call;
+    call.out_address = Value(arg);
+    call.out_size = arg.constant;
+    call.out_arg = call.out_address == 0 ? -1 : arg.reg;
   }
 
   SysStatus DecodeXattrValue() {

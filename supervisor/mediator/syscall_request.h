@@ -25,6 +25,21 @@ struct FileAttr {
   uint32_t cow_extent_size = 0;
 };
 
+// A call about another task, as the broker makes it again: the registers, with what a pointer among
+// them leads to copied.
+struct TaskCall {
+  int nr = -1;
+  std::array<uint64_t, 6> args = {};
+  int which = 0;
+  int task_arg = -1;
+  pid_t task = 0;
+  int in_arg = -1;  // -1: no such argument, or NULL
+  std::string in;
+  int out_arg = -1;  // likewise
+  uint64_t out_address = 0;
+  size_t out_size = 0;
+};
+
 struct SyscallRequest {
   std::array<CallerPath, 2> paths = {CallerPath{AT_FDCWD, ""}, CallerPath{AT_FDCWD, ""}};
   bool path_is_null = false;  // utimensat(fd, NULL, …) and the like: the descriptor itself
@@ -45,6 +60,10 @@ struct SyscallRequest {
   std::string xattr_value;
   int xattr_flags = 0;
   FileAttr file_attr;
+  unsigned memory_flags = 0;  // of memfd_create
+  std::string memory_name;
+  int memory_name_error = 0;  // what the name could not be read for
+  TaskCall task_call;
 };
 
 }  // namespace sessionctl

@@ -1,8 +1,10 @@
 #include "supervisor/mediator/syscall_table.h"
 
 #include <fcntl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 
+#include "policy/syscall_groups.h"
 #include "supervisor/mediator/handlers/handlers.h"
 
 namespace sessionctl {
@@ -29,7 +31,25 @@ constexpr ArgSpec XattrValue(int reg) { return In(ArgRole::kXattrValue, reg); }
 constexpr ArgSpec XattrFlags(int reg) { return In(ArgRole::kXattrFlags, reg); }
 constexpr ArgSpec NoFollow() { return Const(ArgRole::kAtFlags, AT_SYMLINK_NOFOLLOW); }
 
+constexpr ArgSpec Task(int reg) { return In(ArgRole::kTask, reg); }
+constexpr ArgSpec Which(int reg) { return In(ArgRole::kWhich, reg); }
+constexpr ArgSpec Input(int reg, uint64_t size) {
+  return {ArgRole::kIn, static_cast<int8_t>(reg), size};
+}
+constexpr ArgSpec Output(int reg, uint64_t size) {
+  return {ArgRole::kOut, static_cast<int8_t>(reg), size};
+}
+
 constexpr auto kUnlessRead = MediatedCall::When::kUnlessRead;
+constexpr auto kUnlessNative = MediatedCall::When::kUnlessNative;
+
+constexpr FilterCondition IntIs(unsigned reg, uint32_t value) { return {reg, 0xffffffff, value}; }
+
+constexpr char kOfAnother[] = "for another task than the caller itself";
+constexpr char kOfOthers[] = "for others than the calling thread";
+constexpr uint32_t kIoprioWhoProcess = 1;  // linux/ioprio.h
+constexpr uint64_t kSchedParamSize = 4;    // struct sched_param of the kernel
+constexpr uint64_t kRlimit64Size = 16;
 
 // Every spelling of trap 36. What an architecture does not have (aarch64: no open, mkdir, …) is
 // left out of its table. One row a call:
@@ -72,6 +92,23 @@ std::vector<SyscallRow> MakeTable() {
        HandleRemovexattr},
       {kNrFileSetattr, "file_setattr",
        {AtFlags(4), In(ArgRole::kFileAttr, 2), DirFd(0), OptionalPath(1)}, HandleFileSetattr},
+      {SYS_memfd_create, "memfd_create",
+       {In(ArgRole::kMemoryFlags, 1), In(ArgRole::kMemoryName, 0)}, HandleMemfdCreate,
+       kUnlessNative, {{{1, kMfdNoexecSeal, kMfdNoexecSeal}}}, "without MFD_NOEXEC_SEAL", kMemfdExecGroup},
+      {SYS_prlimit64, "prlimit64", {Task(0), Input(2, kRlimit64Size), Output(3, kRlimit64Size)},
+       HandleTask, kUnlessNative, {{IntIs(0, 0)}}, kOfAnother},
+      {SYS_sched_setaffinity, "sched_setaffinity", {Task(0), In(ArgRole::kCpuMask, 2)}, HandleTask,
+       kUnlessNative, {{IntIs(0, 0)}}, kOfAnother},
+      {SYS_sched_setattr, "sched_setattr", {Task(0), In(ArgRole::kSchedAttr, 1)}, HandleTask,
+       kUnlessNative, {{IntIs(0, 0)}}, kOfAnother},
+      {SYS_sched_setparam, "sched_setparam", {Task(0), Input(1, kSchedParamSize)}, HandleTask,
+       kUnlessNative, {{IntIs(0, 0)}}, kOfAnother},
+      {SYS_sched_setscheduler, "sched_setscheduler", {Task(0), Input(2, kSchedParamSize)}, HandleTask,
+       kUnlessNative, {{IntIs(0, 0)}}, kOfAnother},
+      {SYS_setpriority, "setpriority", {Which(0), Task(1)}, HandleSetpriority,
+       kUnlessNative, {{IntIs(0, PRIO_PROCESS), IntIs(1, 0)}}, kOfOthers},
+      {SYS_ioprio_set, "ioprio_set", {Which(0), Task(1)}, HandleIoprioSet,
+       kUnlessNative, {{IntIs(0, kIoprioWhoProcess), IntIs(1, 0)}}, kOfOthers},
 #ifdef SYS_open
       {SYS_open, "open", {Path(0), OpenFlags(1), Mode(2)}, HandleOpen, kUnlessRead},
       {SYS_creat, "creat",
@@ -120,6 +157,14 @@ const char* RoleName(ArgRole role) {
     case ArgRole::kXattrFlags: return "xattr flags";
     case ArgRole::kXattrArgs: return "xattr_args";
     case ArgRole::kFileAttr: return "file_attr";
+    case ArgRole::kMemoryFlags: return "MFD_ flags";
+    case ArgRole::kMemoryName: return "name";
+    case ArgRole::kWhich: return "which";
+    case ArgRole::kTask: return "task";
+    case ArgRole::kIn: return "new value";
+    case ArgRole::kCpuMask: return "CPU mask";
+    case ArgRole::kSchedAttr: return "sched_attr";
+    case ArgRole::kOut: return "old value";
   }
   return "";
 }
@@ -149,7 +194,8 @@ std::vector<MediatedCall> MediatedCalls() {
     for (const ArgSpec& arg : row.args) {
       if (arg.role == ArgRole::kOpenFlags && row.when == kUnlessRead) flags_arg = arg.reg;
     }
-    calls.push_back(MediatedCall{row.nr, row.name, row.when, flags_arg});
+    calls.push_back(
+        MediatedCall{row.nr, row.name, row.when, flags_arg, row.native, row.use, row.unless_group});
   }
   return calls;
 }

@@ -38,8 +38,17 @@ enum class ArgRole : uint8_t {
   kXattrName,
   kXattrValue,  // the value, its size in the next register
   kXattrFlags,
-  kXattrArgs,  // struct xattr_args in memory, its size in the next register
-  kFileAttr,   // struct file_attr in memory, its size in the next register
+  kXattrArgs,    // struct xattr_args in memory, its size in the next register
+  kFileAttr,     // struct file_attr in memory, its size in the next register
+  kMemoryFlags,  // of memfd_create
+  kMemoryName,
+  // Of a call about another task, which the broker makes again with the same registers:
+  kWhich,      // what the next one is an id of
+  kTask,       // a process or thread id
+  kIn,         // a pointer to what the kernel reads; the constant: its size
+  kCpuMask,    // the same, its size in the register before
+  kSchedAttr,  // struct sched_attr, which begins with its size
+  kOut,        // a pointer to what the kernel writes; the constant: its size
 };
 
 // The arguments stand in the order in which the kernel looks at them, so that of several bad ones
@@ -59,6 +68,10 @@ struct SyscallRow {
   std::array<ArgSpec, 6> args;
   SyscallHandler handler;
   MediatedCall::When when = MediatedCall::When::kAlways;
+  // Of kUnlessNative, as in MediatedCall.
+  std::vector<std::vector<FilterCondition>> native = {};
+  const char* use = "";
+  const char* unless_group = "";
 };
 
 const std::vector<SyscallRow>& SyscallTable();

@@ -141,6 +141,7 @@ class Runner {
     if (area_.among_mounts) flags.mounts.push_back(mount + "/" + kAmong);
     flags.read_exec = {Tool()};  // a file: a directory would be a second mount
     flags.scope = scope;
+    flags.extra = {"--allow-group", "leases"};  // refused unless allowed: Locks, Leases, Events
     for (const std::string& name : caller_.capabilities) {
       flags.extra.insert(flags.extra.end(), {"--capability", name});
     }

@@ -15,6 +15,16 @@ using sessionctl::DescribeArguments;
 using sessionctl::MediatedCall;
 using sessionctl::SyscallRow;
 
+const char* When(const SyscallRow& row) {
+  switch (row.when) {
+    case MediatedCall::When::kAlways: return "always";
+    case MediatedCall::When::kUnlessRead:
+      return "unless it only reads and reads are native; never with O_PATH";
+    case MediatedCall::When::kUnlessNative: return row.use;
+  }
+  return "?";
+}
+
 void PrintMediated() {
   std::vector<SyscallRow> rows = sessionctl::SyscallTable();
   std::sort(rows.begin(), rows.end(),
@@ -22,26 +32,25 @@ void PrintMediated() {
   printf("## Mediated: carried out by the broker\n\n");
   printf("| call | number | arguments | when |\n| --- | --- | --- | --- |\n");
   for (const SyscallRow& row : rows) {
-    const char* when = row.when == MediatedCall::When::kAlways
-                           ? "always"
-                           : "unless it only reads and reads are native; never with O_PATH";
+    const char* when = When(row);
     printf("| `%s` | %d | %s | %s |\n", row.name, row.nr, DescribeArguments(row).c_str(), when);
   }
 }
 
 void PrintDenied() {
   printf("\n## Denied, by group\n\n");
-  printf("| group | by default | calls | why |\n| --- | --- | --- | --- |\n");
+  printf("| group | calls | why | if a policy allows it |\n| --- | --- | --- | --- |\n");
   for (const sessionctl::SyscallGroup& group : sessionctl::SyscallGroups()) {
     std::string calls;
     for (const sessionctl::DeniedCall& call : group.calls) {
       std::string text = std::string("`") + call.name + "`";
+      if (call.error == 0) continue;  // an exception, not a denial
       if (call.use[0] != '\0') text += std::string(" (") + call.use + ")";
       if (calls.find(text) != std::string::npos) continue;
       calls += (calls.empty() ? "" : ", ") + text;
     }
-    printf("| `%s` | %s | %s | %s |\n", group.name, group.denied_by_default ? "denied" : "allowed",
-           calls.c_str(), group.reason);
+    const char* allowed = group.wall[0] != '\0' ? "cannot be allowed" : group.cost;
+    printf("| `%s` | %s | %s | %s |\n", group.name, calls.c_str(), group.reason, allowed);
   }
 }
 
@@ -60,8 +69,9 @@ int main() {
   printf(
       "Written by `mediated_calls_table` from the code; a test compares. Every call that takes a "
       "path stands in "
-      "one of the\nthree tables. A call that takes none is native; a number that nobody knows "
-      "answers ENOSYS.\n\n");
+      "one of the\nthree tables. Another one is native unless it stands there; a number that "
+      "nobody "
+      "knows answers ENOSYS.\n\n");
   PrintMediated();
   PrintDenied();
   PrintNative();

@@ -38,6 +38,7 @@ KernelFeatures Modern() {
   features.landlock_abi = 7;
   features.openat2 = features.seccomp_user_notif = features.seccomp_addfd_send = true;
   features.seccomp_wait_killable = features.process_vm_readv = true;
+  features.memfd_noexec_seal = true;
   return features;
 }
 
@@ -464,6 +465,32 @@ TEST_F(PolicyCompiler, MediationNeedsAreErrorsEvenUnderBestEffort) {
     ExpectError(Compile({At("/a")}, features), absl::StatusCode::kFailedPrecondition,
                 "this kernel lacks");
   }
+}
+
+TEST_F(PolicyCompiler, MemoryThatCannotBeSealedIsNamed) {
+  KernelFeatures features = Modern();
+  features.memfd_noexec_seal = false;
+  const CompiledPolicy compiled = CompileOk({At("/a")}, features);
+  ASSERT_EQ(compiled.missing_walls.size(), 1U);
+  EXPECT_THAT(compiled.missing_walls.front(), HasSubstr("MFD_NOEXEC_SEAL"));
+  policy_.process.allow_groups = {"memfd_exec"};
+  EXPECT_THAT(CompileOk({At("/a")}, features).missing_walls, IsEmpty());
+}
+
+TEST_F(PolicyCompiler, IpcIsTheSessionsOwnWhereThatCostsNothing) {
+  KernelFeatures root = Modern();
+  root.ipc_namespaces = true;
+  EXPECT_EQ(CompileOk({At("/a")}, root).ipc, IpcPlan::kNamespace);
+  EXPECT_EQ(CompileOk({At("/a")}, Modern()).ipc, IpcPlan::kRefused);
+  policy_.process.ipc = IpcRule::kPrivate;
+  EXPECT_EQ(CompileOk({At("/a")}, root).ipc, IpcPlan::kNamespace);
+  EXPECT_EQ(CompileOk({At("/a")}, Modern()).ipc, IpcPlan::kUserNamespace);
+  policy_.process.ipc = IpcRule::kNone;
+  EXPECT_EQ(CompileOk({At("/a")}, root).ipc, IpcPlan::kRefused);
+  policy_.process.allow_groups = {"ipc"};
+  EXPECT_EQ(CompileOk({At("/a")}, root).ipc, IpcPlan::kShared);
+  policy_.process.deny_groups = {"ipc"};
+  EXPECT_EQ(CompileOk({At("/a")}, root).ipc, IpcPlan::kRefused);
 }
 
 TEST_F(PolicyCompiler, OlderLandlockIsAnErrorUnlessBestEffort) {

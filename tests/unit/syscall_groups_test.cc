@@ -28,14 +28,28 @@ const std::vector<MediatedCall>& Mediated() {
       new std::vector<MediatedCall>{{SYS_openat, "openat", When::kUnlessRead, 2},
                                     {SYS_open, "open", When::kUnlessRead, 1},
                                     {SYS_openat2, "openat2", When::kAlways, -1},
-                                    {SYS_mkdir, "mkdir", When::kAlways, -1}};
+                                    {SYS_mkdir, "mkdir", When::kAlways, -1},
+                                    {SYS_memfd_create,
+                                     "memfd_create",
+                                     When::kUnlessNative,
+                                     -1,
+                                     {{{1, 8, 8}}},
+                                     "without MFD_NOEXEC_SEAL",
+                                     kMemfdExecGroup},
+                                    {SYS_setpriority,
+                                     "setpriority",
+                                     When::kUnlessNative,
+                                     -1,
+                                     {{{0, 0xffffffff, 0}, {1, 0xffffffff, 0}}}}};
   return *calls;
 }
 
-std::vector<sock_filter> Filter(bool reads_mediated, const ProcessPolicy& process = {}) {
+std::vector<sock_filter> Filter(bool reads_mediated, const ProcessPolicy& process = {},
+                                IpcPlan ipc = IpcPlan::kRefused) {
   CompiledPolicy compiled;
   compiled.reads_mediated = reads_mediated;
   compiled.policy.process = process;
+  compiled.ipc = ipc;
   absl::StatusOr<std::vector<sock_filter>> program =
       CompileFilter(PlanFilter(compiled, Mediated()));
   EXPECT_TRUE(program.ok()) << program.status();
@@ -129,12 +143,92 @@ TEST(PlanFilter, AllowedGroupIsNative) {
   EXPECT_EQ(RunBpf(Filter(false, process), SYS_ptrace), Denied(EPERM));
 }
 
-TEST(PlanFilter, GroupThatIsNotDeniedByDefaultCanBeDenied) {
-  EXPECT_EQ(RunBpf(Filter(false), SYS_memfd_create, {0, 0}), SECCOMP_RET_ALLOW);
+TEST(PlanFilter, MemoryThatCannotBeExecutedIsNative) {
+  const std::vector<sock_filter> program = Filter(false);
+  for (const uint64_t flags : {0U, 1U, 3U, 0x10U, 0x80000001U}) {
+    EXPECT_EQ(RunBpf(program, SYS_memfd_create, {0, flags}), SECCOMP_RET_USER_NOTIF) << flags;
+    EXPECT_EQ(RunBpf(program, SYS_memfd_create, {0, flags | 8}), SECCOMP_RET_ALLOW) << flags;
+  }
+}
+
+TEST(PlanFilter, AllowedGroupMakesItsMediatedCallNative) {
   ProcessPolicy process;
+  process.allow_groups = {"memfd_exec"};
+  EXPECT_EQ(RunBpf(Filter(false, process), SYS_memfd_create, {0, 0x10}), SECCOMP_RET_ALLOW);
   process.deny_groups = {"memfd_exec"};
-  EXPECT_EQ(RunBpf(Filter(false, process), SYS_memfd_create, {0, 1}), Denied(EACCES));
-  EXPECT_EQ(RunBpf(Filter(false, process), SYS_memfd_create, {0, 8}), SECCOMP_RET_ALLOW);
+  EXPECT_EQ(RunBpf(Filter(false, process), SYS_memfd_create, {0, 0x10}), SECCOMP_RET_USER_NOTIF);
+}
+
+TEST(PlanFilter, OwnPriorityIsNativeAndNobodyElses) {
+  const std::vector<sock_filter> program = Filter(false);
+  EXPECT_EQ(RunBpf(program, SYS_setpriority, {0, 0, 5}), SECCOMP_RET_ALLOW);
+  EXPECT_EQ(RunBpf(program, SYS_setpriority, {1ULL << 32, 1ULL << 40, 5}), SECCOMP_RET_ALLOW);
+  for (const auto& [which, who] : {std::pair{0, 1}, std::pair{1, 0}, std::pair{2, 0}}) {
+    EXPECT_EQ(RunBpf(program, SYS_setpriority,
+                     {static_cast<uint64_t>(which), static_cast<uint64_t>(who), 5}),
+              SECCOMP_RET_USER_NOTIF);
+  }
+}
+
+TEST(PlanFilter, IpcWorksInANamespaceOrWhereItIsAllowed) {
+  ProcessPolicy process;
+  for (const char* name : {"shmget", "shmat", "semop", "msgsnd", "mq_open", "mq_notify"}) {
+    const int nr = SyscallNumber(name);
+    EXPECT_EQ(RunBpf(Filter(false), nr), Denied(ENOSYS)) << name;
+    EXPECT_EQ(RunBpf(Filter(false, {}, IpcPlan::kNamespace), nr), SECCOMP_RET_ALLOW) << name;
+    EXPECT_EQ(RunBpf(Filter(false, {}, IpcPlan::kUserNamespace), nr), SECCOMP_RET_ALLOW) << name;
+    process.allow_groups = {"ipc"};
+    EXPECT_EQ(RunBpf(Filter(false, process, IpcPlan::kShared), nr), SECCOMP_RET_ALLOW) << name;
+  }
+  process.deny_groups = {"ipc"};
+  EXPECT_EQ(RunBpf(Filter(false, process, IpcPlan::kNamespace), SYS_shmget), Denied(ENOSYS));
+}
+
+TEST(PlanFilter, PrctlOptionsNobodyHasReviewedAreInvalid) {
+  const std::vector<sock_filter> program = Filter(false);
+  for (uint64_t option = 1; option < 79; ++option) {
+    const bool denied = option == 62 || option == PR_SET_DUMPABLE;
+    EXPECT_EQ(RunBpf(program, SYS_prctl, {option}) == SECCOMP_RET_ALLOW, !denied) << option;
+  }
+  EXPECT_EQ(RunBpf(program, SYS_prctl, {PR_SET_DUMPABLE, 1}), SECCOMP_RET_ALLOW);
+  for (const uint64_t option : {62ULL, 79ULL, 80ULL, 4711ULL, 0x80000004ULL, 0x53564d42ULL}) {
+    EXPECT_EQ(RunBpf(program, SYS_prctl, {option}), Denied(EINVAL)) << option;
+  }
+  EXPECT_EQ(RunBpf(program, SYS_prctl, {0x53564d41}), SECCOMP_RET_ALLOW);
+  EXPECT_EQ(RunBpf(program, SYS_prctl, {0x41555856}), SECCOMP_RET_ALLOW);
+  EXPECT_EQ(RunBpf(program, SYS_prctl, {0x59616d61}), Denied(EPERM));
+}
+
+TEST(PlanFilter, FcntlHoldsUpNobodyAndSignalsNoGroup) {
+  const std::vector<sock_filter> program = Filter(false);
+  for (const uint64_t command :
+       {0,  1,    2,    3,    4,    5,    6,    7,    9,    10,   11,   16,   36,   37,
+        38, 1025, 1027, 1028, 1029, 1030, 1031, 1032, 1033, 1034, 1035, 1036, 1037, 1038}) {
+    EXPECT_EQ(RunBpf(program, SYS_fcntl, {0, command, 1}), SECCOMP_RET_ALLOW) << command;
+  }
+  for (const uint64_t command : {15, 1024, 1026, 1040, 4711}) {
+    EXPECT_EQ(RunBpf(program, SYS_fcntl, {0, command, 1}), Denied(EINVAL)) << command;
+  }
+  EXPECT_EQ(RunBpf(program, SYS_fcntl, {0, F_SETOWN, 4711}), SECCOMP_RET_ALLOW);
+  EXPECT_EQ(RunBpf(program, SYS_fcntl, {0, F_SETOWN, ~uint64_t{0}}), Denied(EPERM));
+  EXPECT_EQ(RunBpf(program, SYS_fcntl, {0, F_SETOWN, 0x80000000}), Denied(EPERM));
+  EXPECT_EQ(RunBpf(program, SYS_ioctl, {0, 0x8901}), Denied(EINVAL));
+}
+
+TEST(PlanFilter, ConsoleRequestsAnswerAsOnAnyOtherTerminal) {
+  const std::vector<sock_filter> program = Filter(false);
+  for (uint64_t low = 0; low < 256; ++low) {
+    EXPECT_EQ(RunBpf(program, SYS_ioctl, {0, 0x4b00 | low}), Denied(ENOTTY));
+    EXPECT_EQ(RunBpf(program, SYS_ioctl, {0, 0x5600 | low}), Denied(ENOTTY));
+    EXPECT_EQ(RunBpf(program, SYS_ioctl, {0, 0x80685600 | low}), SECCOMP_RET_ALLOW);  // V4L2
+  }
+  EXPECT_EQ(RunBpf(program, SYS_ioctl, {0, TIOCSETD}), Denied(EPERM));
+}
+
+TEST(SyscallGroups, WhatMayBeAllowedHasACostInWords) {
+  for (const SyscallGroup& group : SyscallGroups()) {
+    EXPECT_NE(group.wall[0] == '\0', group.cost[0] == '\0') << group.name;
+  }
 }
 
 // The flags as the kernel sees them: an int, whatever stands above it (trap 22).

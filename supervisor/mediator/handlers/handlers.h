@@ -28,6 +28,10 @@ Reply HandleSetxattr(CallContext& context, const SyscallRequest& request);
 Reply HandleFsetxattr(CallContext& context, const SyscallRequest& request);
 Reply HandleRemovexattr(CallContext& context, const SyscallRequest& request);
 Reply HandleFremovexattr(CallContext& context, const SyscallRequest& request);
+Reply HandleMemfdCreate(CallContext& context, const SyscallRequest& request);
+Reply HandleTask(CallContext& context, const SyscallRequest& request);
+Reply HandleSetpriority(CallContext& context, const SyscallRequest& request);
+Reply HandleIoprioSet(CallContext& context, const SyscallRequest& request);
 
 }  // namespace sessionctl
 
