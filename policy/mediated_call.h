@@ -10,6 +10,14 @@
 
 namespace sessionctl {
 
+// A system call that the broker itself makes, in the form in which it makes it: all conditions
+// hold.
+struct BrokerCall {
+  const char* name;  // one that this architecture lacks is left out
+  std::vector<FilterCondition> conditions = {};
+  bool only_best_effort = false;  // for a kernel that lacks something a policy may do without
+};
+
 struct MediatedCall {
   enum class When {
     kAlways,        // creates, changes or removes a name or metadata, or keeps its flags in memory
@@ -27,6 +35,8 @@ struct MediatedCall {
   const char* use = "";
   // A syscall group that makes all of it native when a policy allows it; "": none.
   const char* unless_group = "";
+  // What its handler calls beyond what every broker does (policy/broker_filter.h).
+  std::vector<BrokerCall> broker_calls = {};
 };
 
 }  // namespace sessionctl

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "policy/broker_filter.h"
 #include "policy/grant_resolver.h"
 #include "policy/mount_points.h"
 #include "policy/path_text.h"
@@ -354,6 +355,7 @@ absl::StatusOr<CompiledPolicy> CompilePolicy(const SessionPolicy& policy,
   compiled.broker_domain = PlanBrokerDomain(compiled, features.landlock_abi);
   compiled.session_domain = PlanSessionDomain(compiled, features.landlock_abi);
   compiled.filter = PlanFilter(compiled, mediated_calls);
+  compiled.broker_filter = PlanBrokerFilter(compiled, mediated_calls);
   return compiled;
 }
 

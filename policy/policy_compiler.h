@@ -74,6 +74,7 @@ struct CompiledPolicy {
   LandlockPlan broker_domain;   // the outer one
   LandlockPlan session_domain;  // the inner one: no write right on anything mediated
   FilterPlan filter;
+  FilterPlan broker_filter;                // what the broker itself may call
   std::vector<std::string> missing_walls;  // only under best_effort
   std::vector<std::string> warnings;       // what whoever starts it should know
 };

@@ -257,6 +257,8 @@ std::string ExplainPolicy(const CompiledPolicy& compiled,
   absl::StrAppend(&text, "\n");
   AppendDomain("Landlock, inner domain (session)", compiled.session_domain, &text);
   absl::StrAppend(&text, "\nFilter\n", FilterPseudoCode(compiled.filter));
+  absl::StrAppend(&text, "\nFilter of the broker itself\n",
+                  FilterPseudoCode(compiled.broker_filter));
   return text;
 }
 

@@ -7,13 +7,7 @@
 namespace sessionctl {
 namespace {
 
-// Arguments the kernel declares as int or unsigned int: garbage above bit 31 must not dodge a rule
-// (trap 22).
-constexpr uint64_t kInt = 0xffffffff;
-
-FilterCondition IntIs(unsigned index, uint32_t value) { return {index, kInt, value}; }
-FilterCondition BitSet(unsigned index, uint64_t bit) { return {index, bit, bit}; }
-FilterCondition BitClear(unsigned index, uint64_t bit) { return {index, bit, 0}; }
+constexpr uint64_t kInt = 0xffffffff;  // see IntIs
 
 struct NamedBit {
   uint64_t bit;

@@ -98,6 +98,7 @@ uint32_t SeccompReturn(FilterAction action, int error) {
     case FilterAction::kErrno: return SECCOMP_RET_ERRNO | static_cast<uint32_t>(error);
     case FilterAction::kNotify: return SECCOMP_RET_USER_NOTIF;
     case FilterAction::kKillProcess: return SECCOMP_RET_KILL_PROCESS;
+    case FilterAction::kTrap: return SECCOMP_RET_TRAP;
   }
   return SECCOMP_RET_KILL_PROCESS;
 }

@@ -49,6 +49,7 @@ SysStatus SendResponse(int listener, uint64_t id, int error, int64_t value) {
 }  // namespace
 
 Notifier::Notifier(OwnedFd listener) : listener_(std::move(listener)) {
+  Sizes();  // asked for now: later the broker's own filter allows that no more
   // The argument is the flags themselves. An older kernel refuses and wakes as it likes.
   ioctl(listener_.get(), SECCOMP_IOCTL_NOTIF_SET_FLAGS, SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP);
 }

@@ -69,6 +69,7 @@ std::string ActionText(const FilterRule& rule) {
     }
     case FilterAction::kNotify: return "notify";
     case FilterAction::kKillProcess: return "kill";
+    case FilterAction::kTrap: return "SIGSYS";
   }
   return "?";
 }
@@ -79,6 +80,7 @@ uint32_t LibseccompAction(const FilterRule& rule) {
     case FilterAction::kErrno: return SCMP_ACT_ERRNO(static_cast<uint32_t>(rule.error));
     case FilterAction::kNotify: return SCMP_ACT_NOTIFY;
     case FilterAction::kKillProcess: return SCMP_ACT_KILL_PROCESS;
+    case FilterAction::kTrap: return SCMP_ACT_TRAP;
   }
   return SCMP_ACT_KILL_PROCESS;
 }
@@ -130,9 +132,14 @@ bool IsUnconditional(const std::vector<FilterRule>& rules) {
   return rules.front().conditions.empty();
 }
 
-absl::Status AddRule(scmp_filter_ctx context, const FilterRule& rule) {
-  // The default action; libseccomp refuses to hear it twice.
-  if (rule.action == FilterAction::kErrno && rule.error == ENOSYS) return absl::OkStatus();
+// What happens to a call that no rule matches, said as a rule.
+FilterRule Otherwise(const FilterPlan& plan) {
+  return {-1, plan.otherwise, plan.otherwise == FilterAction::kErrno ? ENOSYS : 0, {}};
+}
+
+absl::Status AddRule(scmp_filter_ctx context, const FilterRule& rule, uint32_t otherwise) {
+  // libseccomp refuses to hear the default action twice.
+  if (LibseccompAction(rule) == otherwise) return absl::OkStatus();
   const int error =
       seccomp_rule_add_exact_array(context, LibseccompAction(rule), rule.nr, 0, nullptr);
   if (error == 0) return absl::OkStatus();
@@ -190,6 +197,12 @@ void AppendWrapped(const std::string& title, const std::vector<std::string>& wor
   absl::StrAppend(text, "\n");
 }
 
+long Load(const std::vector<sock_filter>& program, unsigned long flags) {
+  sock_fprog loaded = {static_cast<unsigned short>(program.size()),
+                       const_cast<sock_filter*>(program.data())};
+  return syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, &loaded);
+}
+
 }  // namespace
 
 std::vector<FilterRule> RulesInOrder(int nr, const std::vector<FilterCase>& cases,
@@ -236,13 +249,14 @@ std::string FilterPseudoCode(const FilterPlan& plan) {
     }
   }
   for (const auto& [action, names] : unconditional) AppendWrapped(action, names, &text);
-  return text + "any other number: errno ENOSYS\n";
+  return absl::StrCat(text, "any other number: ", ActionText(Otherwise(plan)), "\n");
 }
 
 absl::StatusOr<std::vector<sock_filter>> CompileFilter(const FilterPlan& plan) {
   absl::StatusOr<std::map<int, std::vector<FilterRule>>> rules = NormalizePlan(plan);
   if (!rules.ok()) return rules.status();
-  const Context context(seccomp_init(SCMP_ACT_ERRNO(ENOSYS)));
+  const uint32_t otherwise = LibseccompAction(Otherwise(plan));
+  const Context context(seccomp_init(otherwise));
   if (context == nullptr) return absl::InternalError("seccomp_init failed");
   // 2: a binary tree over the numbers instead of a list of 350 comparisons.
   if (seccomp_attr_set(context.get(), SCMP_FLTATR_CTL_OPTIMIZE, 2) != 0 ||
@@ -253,14 +267,16 @@ absl::StatusOr<std::vector<sock_filter>> CompileFilter(const FilterPlan& plan) {
   for (const auto& [nr, of_call] : *rules) {
     if (!IsUnconditional(of_call)) {
       decisions[nr] = of_call;
-    } else if (absl::Status added = AddRule(context.get(), of_call.front()); !added.ok()) {
+    } else if (absl::Status added = AddRule(context.get(), of_call.front(), otherwise);
+               !added.ok()) {
       return added;
     }
   }
   absl::StatusOr<std::vector<sock_filter>> numbers = ExportProgram(context.get());
   if (!numbers.ok()) return numbers;
+  const FilterRule rest = Otherwise(plan);
   std::vector<sock_filter> program = DecisionsBefore(
-      decisions, seccomp_arch_native(), SeccompReturn(FilterAction::kErrno, ENOSYS), *numbers);
+      decisions, seccomp_arch_native(), SeccompReturn(rest.action, rest.error), *numbers);
   if (program.size() > BPF_MAXINSNS) {
     return absl::InternalError(
         absl::StrCat("a filter program of ", program.size(), " instructions"));
@@ -269,13 +285,15 @@ absl::StatusOr<std::vector<sock_filter>> CompileFilter(const FilterPlan& plan) {
 }
 
 SysResult<OwnedFd> InstallFilterWithListener(const std::vector<sock_filter>& program) {
-  sock_fprog loaded = {static_cast<unsigned short>(program.size()),
-                       const_cast<sock_filter*>(program.data())};
   const long fd =
-      syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER,
-              SECCOMP_FILTER_FLAG_NEW_LISTENER | SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV, &loaded);
+      Load(program, SECCOMP_FILTER_FLAG_NEW_LISTENER | SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV);
   if (fd < 0) return LastErrno();
   return OwnedFd(static_cast<int>(fd));
+}
+
+SysStatus InstallFilter(const std::vector<sock_filter>& program) {
+  if (Load(program, 0) != 0) return LastErrno();
+  return Done{};
 }
 
 }  // namespace sessionctl

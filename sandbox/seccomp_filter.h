@@ -16,7 +16,13 @@
 
 namespace sessionctl {
 
-enum class FilterAction { kAllow, kErrno, kNotify, kKillProcess };
+enum class FilterAction {
+  kAllow,
+  kErrno,
+  kNotify,
+  kKillProcess,
+  kTrap,  // SIGSYS; its handler learns the number
+};
 
 // Holds when (argument[index] & mask) == value.
 struct FilterCondition {
@@ -24,6 +30,17 @@ struct FilterCondition {
   uint64_t mask;
   uint64_t value;
 };
+
+// For an argument that the kernel declares as int or unsigned int: garbage above bit 31 must not
+// dodge a rule (trap 22).
+constexpr FilterCondition IntIs(unsigned index, uint32_t value) {
+  return {index, 0xffffffff, value};
+}
+constexpr FilterCondition WordIs(unsigned index, uint64_t value) {
+  return {index, ~uint64_t{0}, value};
+}
+constexpr FilterCondition BitSet(unsigned index, uint64_t bits) { return {index, bits, bits}; }
+constexpr FilterCondition BitClear(unsigned index, uint64_t bits) { return {index, bits, 0}; }
 
 // One rule. Of the rules of one syscall number the first that holds decides, in the plan's order;
 // one without conditions is the last.
@@ -45,10 +62,12 @@ struct FilterCase {
 std::vector<FilterRule> RulesInOrder(int nr, const std::vector<FilterCase>& cases,
                                      FilterAction otherwise);
 
-// Foreign architectures and the x32 range are always killed (trap 13). A number without a matching
-// rule answers ENOSYS; so does -1, which is no number at all.
+// Foreign architectures and the x32 range are always killed (trap 13). What no rule matches gets
+// `otherwise` (kErrno: ENOSYS, as from a kernel that does not know the call); so does -1, which is
+// no number at all.
 struct FilterPlan {
   std::vector<FilterRule> rules;
+  FilterAction otherwise = FilterAction::kErrno;
 };
 
 // The last syscall number that was reviewed for this project (Linux 6.18: file_setattr). A number
@@ -75,6 +94,10 @@ absl::StatusOr<std::vector<sock_filter>> CompileFilter(const FilterPlan& plan);
 // Async-signal-safe: may be called between fork and exec. Errors: EINVAL (kernel below 5.19), EBUSY
 // (a listener exists already), ENOMEM, EACCES.
 SysResult<OwnedFd> InstallFilterWithListener(const std::vector<sock_filter>& program);
+
+// Installs `program` on the calling thread, and so on those that it will start. Needs no_new_privs.
+// Errors: EINVAL, ENOMEM, EACCES.
+SysStatus InstallFilter(const std::vector<sock_filter>& program);
 
 }  // namespace sessionctl
 

@@ -10,6 +10,7 @@ namespace sessionctl {
 struct Walls {
   bool beneath;          // resolution with RESOLVE_BENEATH and the checks on what it opened
   bool broker_landlock;  // the broker's own Landlock domain is restricted to the grants
+  bool broker_fence;     // the broker's own filter and limits
 };
 
 extern const Walls kWalls;

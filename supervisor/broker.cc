@@ -14,6 +14,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstring>
+#include <iterator>
 #include <memory>
 #include <utility>
 
@@ -28,6 +29,7 @@
 #include "sandbox/seccomp_filter.h"
 #include "sandbox/walls.h"
 #include "supervisor/audit_log.h"
+#include "supervisor/broker_fence.h"
 #include "supervisor/mediator/mediator.h"
 #include "supervisor/mediator/session_view.h"
 #include "supervisor/session_identity.h"
@@ -93,14 +95,13 @@ sigset_t SignalSet(std::initializer_list<int> signals) {
   return set;
 }
 
-// Each worker holds a few descriptors, and what the session may write is no limit of the broker's
-// own log. Only after the command was forked: it keeps the limits that it was given.
+// What the session may write is no limit of the broker's own log. Only after the command was
+// forked: it keeps the limits that it was given.
 void RaiseOwnLimits() {
-  for (const auto resource : {RLIMIT_NOFILE, RLIMIT_FSIZE}) {
-    rlimit limit;
-    if (getrlimit(resource, &limit) != 0) continue;
+  rlimit limit;
+  if (getrlimit(RLIMIT_FSIZE, &limit) == 0) {
     limit.rlim_cur = limit.rlim_max;
-    setrlimit(resource, &limit);
+    setrlimit(RLIMIT_FSIZE, &limit);
   }
   signal(SIGXFSZ, SIG_IGN);  // EFBIG is answer enough
 }
@@ -153,6 +154,7 @@ class BrokerProcess {
   std::unique_ptr<SessionView> view_;
   std::unique_ptr<LandlockRuleset> session_ruleset_;
   std::vector<sock_filter> filter_;
+  std::vector<sock_filter> own_filter_;
   std::unique_ptr<AuditLog> audit_;
   std::unique_ptr<Mediator> mediator_;
   pid_t command_ = -1;
@@ -218,6 +220,9 @@ absl::Status BrokerProcess::Prepare() {
   absl::StatusOr<std::vector<sock_filter>> filter = CompileFilter(policy_.filter);
   if (!filter.ok()) return filter.status();
   filter_ = *std::move(filter);
+  absl::StatusOr<std::vector<sock_filter>> own_filter = CompileFilter(policy_.broker_filter);
+  if (!own_filter.ok()) return own_filter.status();
+  own_filter_ = *std::move(own_filter);
   if (options_.audit_fd >= 0 && policy_.policy.audit != AuditLevel::kOff) {
     audit_ =
         std::make_unique<AuditLog>(options_.audit_fd, policy_.policy.audit, options_.session_id);
@@ -295,6 +300,9 @@ void BrokerProcess::TakeListener(int channel) {
   for (int fd : policy_.policy.process.keep_fds) close(fd);
   RaiseOwnLimits();
   mediator_ = std::make_unique<Mediator>(*view_, Notifier(std::move(*listener)), audit_.get());
+  if (SysStatus fenced = EnterBrokerFence(own_filter_, events_.get()); !fenced.ok()) {
+    FailStart(kOwnFailure, absl::StrCat("the broker's own fence: ", strerror(fenced.error())));
+  }
   if (!mediator_->Start()) FailStart(kOwnFailure, "no thread for the mediator");
   if (!WriteAll(channel, "g", 1).ok()) return;
 }
@@ -443,7 +451,18 @@ SysResult<std::optional<BrokerEvent>> Broker::ReadEvent() {
   if (size == 0) return std::optional<BrokerEvent>();
   if (size != static_cast<ssize_t>(sizeof(event))) return Errno(EBADMSG);
   event.message[sizeof(event.message) - 1] = '\0';
+  // It goes to somebody's terminal.
+  std::replace_if(
+      std::begin(event.message), std::end(event.message) - 1,
+      [](unsigned char c) { return c != '\0' && (c < ' ' || c == 0x7f); }, '?');
   return std::optional<BrokerEvent>(event);
+}
+
+std::string RefusedCallText(const BrokerEvent& event) {
+  const std::string name = SyscallName(event.refused_call);
+  return absl::StrCat("broker lost: its own filter stopped it at ",
+                      name.empty() ? absl::StrCat("system call ", event.refused_call) : name,
+                      ", which no broker calls that way");
 }
 
 }  // namespace sessionctl

@@ -46,11 +46,14 @@ struct BrokerEvent {
     kStopped,      // the command was stopped by wait_status's signal (job control)
     kContinued,
     kExited,  // wait_status of the command; the whole tree is gone; counters are set
+    // The broker's own filter stopped refused_call and ended it; the session falls to the parent.
+    kRefusedCall,
   };
   Kind kind;
   pid_t pid;
   int wait_status;
   int exit_code;
+  int refused_call;
   uint64_t mediated_calls;
   uint64_t denials;
   char message[768];  // NUL-terminated
@@ -66,7 +69,8 @@ class Broker {
   pid_t pid() const { return pid_; }
   // Readable when an event waits; end of file when the broker has gone.
   int events_fd() const { return events_.get(); }
-  // The next event; nullopt at end of file. Blocks; EAGAIN never.
+  // The next event; nullopt at end of file. Blocks; EAGAIN never. What it says is the broker's
+  // word: a broker that was taken over says what it likes. The message has no control characters.
   SysResult<std::optional<BrokerEvent>> ReadEvent();
 
  private:
@@ -74,6 +78,13 @@ class Broker {
   OwnedFd events_;
   std::optional<SharedMemory> shared_memory_;  // goes with this object, after the session
 };
+
+// The parent of `pid` as /proc tells it, 0 when there is no such process. Whoever keeps or signals
+// a process that a broker named asks whether it is that broker's child.
+pid_t ParentOf(pid_t pid);
+
+// "broker lost: …": why a broker that sent kRefusedCall is gone.
+std::string RefusedCallText(const BrokerEvent& event);
 
 // Ends every descendant of the calling process (which must be a child subreaper) except those in
 // `keep`: stops them all first so that none can fork away, kills them, reaps them. Returns how many

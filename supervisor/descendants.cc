@@ -1,4 +1,4 @@
-// KillDescendants (broker.h): ends a whole process tree from its subreaper.
+// ParentOf and KillDescendants (broker.h): looks at a process tree, and ends it from its subreaper.
 #include <dirent.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -85,6 +85,15 @@ void ReapAll(const std::vector<pid_t>& keep) {
 bool HasNoChildren() { return waitpid(-1, nullptr, __WALL | WNOHANG) < 0 && errno == ECHILD; }
 
 }  // namespace
+
+pid_t ParentOf(pid_t pid) {
+  const std::string path = "/proc/" + std::to_string(pid) + "/stat";
+  SysResult<std::string> stat = ReadSmallFile(AT_FDCWD, path.c_str(), 4096);
+  if (!stat.ok()) return 0;
+  const size_t name_end = stat->rfind(')');  // ") S PPID …"
+  if (name_end == std::string::npos || name_end + 4 >= stat->size()) return 0;
+  return static_cast<pid_t>(strtol(stat->c_str() + name_end + 4, nullptr, 10));
+}
 
 int KillDescendants(const std::vector<pid_t>& keep) {
   if (keep.empty() && HasNoChildren()) return 0;

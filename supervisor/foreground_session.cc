@@ -9,7 +9,6 @@
 #include <unistd.h>
 
 #include <array>
-#include <cstdlib>
 #include <optional>
 #include <utility>
 
@@ -46,16 +45,6 @@ bool TerminalSentToGroup(const signalfd_siginfo& info) {
   }
 }
 
-// The parent of `pid` as /proc tells it, 0 when there is no such process.
-pid_t ParentOf(pid_t pid) {
-  const std::string path = "/proc/" + std::to_string(pid) + "/stat";
-  SysResult<std::string> stat = ReadSmallFile(AT_FDCWD, path.c_str(), 4096);
-  if (!stat.ok()) return 0;
-  const size_t name_end = stat->rfind(')');  // ") S PPID …"
-  if (name_end == std::string::npos || name_end + 4 >= stat->size()) return 0;
-  return static_cast<pid_t>(strtol(stat->c_str() + name_end + 4, nullptr, 10));
-}
-
 class Foreground {
  public:
   explicit Foreground(Broker broker, const std::function<void(pid_t)>& on_started)
@@ -68,7 +57,7 @@ class Foreground {
   void HandleNextEvent();
   void HandleStarted(pid_t pid);
   void HandleExited(const BrokerEvent& event);
-  void HandleLost();
+  void HandleLost(const std::string& why);
   void ForwardNextSignal();
   void StopWithCommand();
   bool EventWaits() const;
@@ -116,7 +105,7 @@ bool Foreground::EventWaits() const {
 
 void Foreground::HandleNextEvent() {
   SysResult<std::optional<BrokerEvent>> received = broker_.ReadEvent();
-  if (!received.ok() || !received->has_value()) return HandleLost();
+  if (!received.ok() || !received->has_value()) return HandleLost("broker lost");
   const BrokerEvent& event = **received;
   switch (event.kind) {
     case BrokerEvent::Kind::kStarted: return HandleStarted(event.pid);
@@ -128,6 +117,7 @@ void Foreground::HandleNextEvent() {
     case BrokerEvent::Kind::kStopped: stopped_by_ = WSTOPSIG(event.wait_status); return;
     case BrokerEvent::Kind::kContinued: stopped_by_ = 0; return;
     case BrokerEvent::Kind::kExited: return HandleExited(event);
+    case BrokerEvent::Kind::kRefusedCall: return HandleLost(RefusedCallText(event));
   }
 }
 
@@ -152,10 +142,10 @@ void Foreground::HandleExited(const BrokerEvent& event) {
   done_ = true;
 }
 
-void Foreground::HandleLost() {
+void Foreground::HandleLost(const std::string& why) {
   KillDescendants();
   outcome_.exit_code = kOwnFailure;
-  outcome_.error = "broker lost: the session was ended with it";
+  outcome_.error = why + ": the session was ended with it";
   done_ = true;
 }
 

@@ -88,6 +88,7 @@ class Monitor {
   void AskBrokerToEnd();
   void EndStopped();
   bool HandleNextEvent();  // false: nothing more will come
+  void HandleLost(const std::string& why);
   void HandleStarted(const BrokerEvent& event);
   void HandleExited(const BrokerEvent& event);
   void End(SessionState state, SessionExit exit);
@@ -260,9 +261,7 @@ void Monitor::EndStopped() {
 bool Monitor::HandleNextEvent() {
   SysResult<std::optional<BrokerEvent>> event = broker_->ReadEvent();
   if (!event.ok() || !event->has_value()) {
-    KillDescendants();
-    End(SessionState::kLost, {.code = {}, .signal = {}, .reason = "broker lost"});
-    Report(kOwnFailure, "broker lost");
+    HandleLost("broker lost");
     return false;
   }
   const BrokerEvent& received = **event;
@@ -275,16 +274,23 @@ bool Monitor::HandleNextEvent() {
       Report(received.exit_code, received.message);
       return false;
     case BrokerEvent::Kind::kExited: HandleExited(received); return false;
+    case BrokerEvent::Kind::kRefusedCall: HandleLost(RefusedCallText(received)); return false;
     case BrokerEvent::Kind::kStopped:
     case BrokerEvent::Kind::kContinued: return true;
   }
   return true;
 }
 
+void Monitor::HandleLost(const std::string& why) {
+  KillDescendants();
+  End(SessionState::kLost, {.code = {}, .signal = {}, .reason = why});
+  Report(kOwnFailure, why);
+}
+
 void Monitor::HandleStarted(const BrokerEvent& event) {
-  if (absl::StatusOr<ProcessIdentity> identity = IdentifyProcess(event.pid); identity.ok()) {
-    record_.process = *identity;
-  }
+  // `sessionctl kill` signals what is recorded here: a broker that was taken over may name anybody.
+  absl::StatusOr<ProcessIdentity> identity = IdentifyProcess(event.pid);
+  if (identity.ok() && ParentOf(event.pid) == broker_->pid()) record_.process = *identity;
   record_.state = SessionState::kRunning;
   record_.started = CurrentTimestamp();
   Save(Durability::kFast);

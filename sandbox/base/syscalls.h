@@ -26,8 +26,9 @@ inline constexpr int kNrFchmodat2 = 452;
 inline constexpr int kNrSetxattrat = 463;
 inline constexpr int kNrRemovexattrat = 466;
 inline constexpr int kNrFileSetattr = 469;
-inline constexpr unsigned kMfdNoexecSeal = 0x8;  // MFD_NOEXEC_SEAL, 6.3
-inline constexpr unsigned kMfdExec = 0x10;       // MFD_EXEC, 6.3
+inline constexpr unsigned kMfdNoexecSeal = 0x8;   // MFD_NOEXEC_SEAL, 6.3
+inline constexpr unsigned kMfdExec = 0x10;        // MFD_EXEC, 6.3
+inline constexpr int kIoprioWhoProcess = 1;       // IOPRIO_WHO_PROCESS (linux/ioprio.h)
 inline constexpr unsigned kPidfdThread = O_EXCL;  // PIDFD_THREAD, 6.9
 
 // struct open_how, version 0 (24 bytes), openat2(2).

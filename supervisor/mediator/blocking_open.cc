@@ -8,6 +8,7 @@
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "sandbox/base/syscalls.h"
+#include "sandbox/base/thread.h"
 #include "sandbox/credentials.h"
 
 namespace sessionctl {
@@ -20,13 +21,14 @@ constexpr int kRestPerLook = 9;
 // Interrupts a blocked open; no SA_RESTART, and nothing to do in the handler.
 constexpr int kWakeSignal = SIGUSR2;
 
-void InstallWakeSignal() {
+}  // namespace
+
+BlockingOpens::BlockingOpens(const Notifier& notifier, int limit)
+    : notifier_(notifier), limit_(limit) {
   struct sigaction action = {};
   action.sa_handler = [](int) {};
   sigaction(kWakeSignal, &action, nullptr);
 }
-
-}  // namespace
 
 SysResult<OwnedFd> BlockingOpens::Open(const RemoteTask& task, uint64_t id, const char* path,
                                        int flags) {
@@ -37,14 +39,11 @@ SysResult<OwnedFd> BlockingOpens::Open(const RemoteTask& task, uint64_t id, cons
     entries_.push_back(Entry{pthread_self(), &task, id, Verdict::kWait});
     entry = std::prev(entries_.end());
     if (!watching_) {
-      InstallWakeSignal();
-      pthread_t watcher;
       OwnCapabilities own(OwnCapabilities::Ids::kOwn);  // not the caller's: it watches for all
-      if (pthread_create(&watcher, nullptr, &BlockingOpens::WatcherMain, this) != 0) {
+      if (!StartDetachedThread(&BlockingOpens::WatcherMain, this)) {
         entries_.erase(entry);
         return Errno(EAGAIN);
       }
-      pthread_detach(watcher);
       watching_ = true;
     }
   }

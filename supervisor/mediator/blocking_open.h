@@ -24,8 +24,9 @@ inline constexpr int kErestartsys = 512;
 
 class BlockingOpens {
  public:
-  // At most `limit` waits at once; one more answers EAGAIN.
-  BlockingOpens(const Notifier& notifier, int limit) : notifier_(notifier), limit_(limit) {}
+  // At most `limit` waits at once; one more answers EAGAIN. Settles what SIGUSR2 does in this
+  // process: before the broker's fence, which allows that no more.
+  BlockingOpens(const Notifier& notifier, int limit);
   BlockingOpens(const BlockingOpens&) = delete;
   BlockingOpens& operator=(const BlockingOpens&) = delete;
 

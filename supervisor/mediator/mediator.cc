@@ -1,6 +1,5 @@
 #include "supervisor/mediator/mediator.h"
 
-#include <pthread.h>
 #include <sched.h>
 #include <unistd.h>
 
@@ -9,6 +8,7 @@
 #include <utility>
 
 #include "sandbox/base/raw_log.h"
+#include "sandbox/base/thread.h"
 #include "supervisor/mediator/call_context.h"
 #include "supervisor/mediator/syscall_args.h"
 #include "supervisor/mediator/syscall_table.h"
@@ -20,7 +20,6 @@ constexpr int kMaxWorkers = 512;
 // Waiting FIFO opens may not take the last workers: those that would end the wait have to be
 // served.
 constexpr int kMaxBlockedOpens = kMaxWorkers - 64;
-constexpr size_t kWorkerStack = size_t{256} * 1024;
 // A worker that sees this many others idle goes away.
 constexpr int kSpareWorkers = 4;
 
@@ -50,15 +49,9 @@ void* Mediator::WorkerMain(void* self) {
 
 // The new worker is counted idle by whoever starts it, before it runs.
 bool Mediator::StartWorker() {
-  pthread_attr_t attributes;
-  pthread_attr_init(&attributes);
-  pthread_attr_setstacksize(&attributes, kWorkerStack);
-  pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-  pthread_t thread;
   ++workers_;
-  bool started = pthread_create(&thread, &attributes, &Mediator::WorkerMain, this) == 0;
+  const bool started = StartDetachedThread(&Mediator::WorkerMain, this);
   if (!started) --workers_;
-  pthread_attr_destroy(&attributes);
   return started;
 }
 

@@ -5,6 +5,7 @@
 #include <sys/syscall.h>
 
 #include "policy/syscall_groups.h"
+#include "supervisor/mediator/handler_calls.h"
 #include "supervisor/mediator/handlers/handlers.h"
 
 namespace sessionctl {
@@ -43,12 +44,9 @@ constexpr ArgSpec Output(int reg, uint64_t size) {
 constexpr auto kUnlessRead = MediatedCall::When::kUnlessRead;
 constexpr auto kUnlessNative = MediatedCall::When::kUnlessNative;
 
-constexpr FilterCondition IntIs(unsigned reg, uint32_t value) { return {reg, 0xffffffff, value}; }
-
 constexpr char kOfAnother[] = "for another task than the caller itself";
 constexpr char kOfOthers[] = "for others than the calling thread";
-constexpr uint32_t kIoprioWhoProcess = 1;  // linux/ioprio.h
-constexpr uint64_t kSchedParamSize = 4;    // struct sched_param of the kernel
+constexpr uint64_t kSchedParamSize = 4;  // struct sched_param of the kernel
 constexpr uint64_t kRlimit64Size = 16;
 
 // Every spelling of trap 36. What an architecture does not have (aarch64: no open, mkdir, …) is
@@ -194,8 +192,8 @@ std::vector<MediatedCall> MediatedCalls() {
     for (const ArgSpec& arg : row.args) {
       if (arg.role == ArgRole::kOpenFlags && row.when == kUnlessRead) flags_arg = arg.reg;
     }
-    calls.push_back(
-        MediatedCall{row.nr, row.name, row.when, flags_arg, row.native, row.use, row.unless_group});
+    calls.push_back(MediatedCall{row.nr, row.name, row.when, flags_arg, row.native, row.use,
+                                 row.unless_group, CallsOfHandler(row.handler)});
   }
   return calls;
 }

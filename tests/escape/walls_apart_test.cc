@@ -3,36 +3,14 @@
 // The last must lose, or the first two would prove nothing.
 #include <gtest/gtest.h>
 
-#include <cstdlib>
 #include <string>
 #include <vector>
 
 #include "tests/escape/attack.h"
+#include "tests/escape/use_broker.h"
 
 namespace escape {
 namespace {
-
-// For the lifetime of the object, sessions run under another broker.
-class UseBroker {
- public:
-  explicit UseBroker(const char* variant) {
-    const char* before = getenv("SESSIONCTL");
-    if (before != nullptr) before_ = before;
-    setenv("SESSIONCTL", (std::string(SESSIONCTL_VARIANTS) + "/sessionctl_" + variant).c_str(), 1);
-  }
-  ~UseBroker() {
-    if (before_.empty()) {
-      unsetenv("SESSIONCTL");
-    } else {
-      setenv("SESSIONCTL", before_.c_str(), 1);
-    }
-  }
-  UseBroker(const UseBroker&) = delete;
-  UseBroker& operator=(const UseBroker&) = delete;
-
- private:
-  std::string before_;
-};
 
 constexpr char kLink[] = "symlink {vault} link";
 

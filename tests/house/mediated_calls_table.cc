@@ -2,9 +2,11 @@
 //   build/release/mediated_calls_table > docs/mediated_calls.md
 #include <algorithm>
 #include <cstdio>
+#include <map>
 #include <string>
 #include <vector>
 
+#include "policy/broker_filter.h"
 #include "policy/syscall_groups.h"
 #include "sandbox/seccomp_filter.h"
 #include "supervisor/mediator/syscall_table.h"
@@ -62,6 +64,37 @@ void PrintNative() {
   }
 }
 
+// `name` once, in the order of first mention; "*" when some arguments only are allowed.
+std::string CallNames(const std::vector<sessionctl::BrokerCall>& calls) {
+  std::string names;
+  for (const sessionctl::BrokerCall& call : calls) {
+    const std::string name =
+        std::string("`") + call.name + "`" + (call.conditions.empty() ? "" : "*");
+    if ((names + ",").find(name + ",") != std::string::npos) continue;
+    names += (names.empty() ? "" : ", ") + name;
+  }
+  return names;
+}
+
+void PrintBroker() {
+  printf("\n## What the broker itself may call\n\n");
+  printf(
+      "Anything else ends it (SIGSYS), and its session with it. \\* means: with some arguments "
+      "only; `policy explain` prints which.\n\n");
+  printf("| for | calls |\n| --- | --- |\n");
+  for (const sessionctl::BrokerNeed& need : sessionctl::BrokerNeeds()) {
+    printf("| %s | %s |\n", need.reason, CallNames(need.calls).c_str());
+  }
+  std::map<std::string, std::string> callers;  // by what they need
+  for (const MediatedCall& call : sessionctl::MediatedCalls()) {
+    std::string& names = callers[CallNames(call.broker_calls)];
+    names += (names.empty() ? "`" : ", `") + std::string(call.name) + "`";
+  }
+  for (const auto& [calls, names] : callers) {
+    printf("| where it is mediated: %s | %s |\n", names.c_str(), calls.c_str());
+  }
+}
+
 }  // namespace
 
 int main() {
@@ -69,11 +102,12 @@ int main() {
   printf(
       "Written by `mediated_calls_table` from the code; a test compares. Every call that takes a "
       "path stands in "
-      "one of the\nthree tables. Another one is native unless it stands there; a number that "
+      "one of the first\nthree tables. Another one is native unless it stands there; a number that "
       "nobody "
       "knows answers ENOSYS.\n\n");
   PrintMediated();
   PrintDenied();
   PrintNative();
+  PrintBroker();
   return 0;
 }

@@ -3,21 +3,18 @@
 // those that take no path. A new call that nobody has thought about fails the test.
 #include <gtest/gtest.h>
 
-#include <fstream>
-#include <regex>
 #include <set>
 #include <string>
 
 #include "policy/syscall_groups.h"
 #include "sandbox/seccomp_filter.h"
 #include "supervisor/mediator/syscall_table.h"
+#include "tests/unit/generic_syscalls.h"
 
 namespace sessionctl {
 namespace {
 
 constexpr int kNumbers = 512;
-// From here on a call has the same number on every architecture.
-constexpr int kFirstSharedNumber = 424;
 
 const std::set<std::string>& OnlyOnX86() {
   static const auto* const names = new std::set<std::string>{
@@ -109,29 +106,10 @@ bool HasRow(const std::string& name) {
   return false;
 }
 
-// The names in the kernel's table for aarch64 and other new architectures.
-std::set<std::string> GenericNames() {
-  std::set<std::string> names;
-  std::ifstream header("/usr/include/asm-generic/unistd.h");
-  static const std::regex define("#define __NR(?:3264)?_(\\w+)\\s+(\\d+|__NR3264_\\w+)\\s*");
-  for (std::string line; std::getline(header, line);) {
-    std::smatch match;
-    if (std::regex_match(line, match, define)) names.insert(match[1]);
-  }
-  // Not calls, and the spellings for 32 bits.
-  for (const char* name :
-       {"syscalls", "arch_specific_syscall", "fcntl64", "statfs64", "fstatfs64", "truncate64",
-        "ftruncate64", "llseek", "sendfile64", "fstatat64", "fstat64", "mmap2", "fadvise64_64",
-        "stat64", "lstat64", "fstatat", "sync_file_range2"}) {
-    names.erase(name);
-  }
-  return names;
-}
-
 // aarch64 cannot run here, but the kernel's header lists its calls. What that is too old to list
 // has the same number everywhere, and is looked at above.
 TEST(SyscallCompleteness, EveryCallOfAarch64IsMediatedDeniedOrNativeWithAReason) {
-  const std::set<std::string> names = GenericNames();
+  const std::set<std::string> names = GenericSyscallNames();
   if (names.empty()) GTEST_SKIP() << "needs the kernel's headers (linux-libc-dev)";
   EXPECT_GT(names.size(), 290U);
   for (const std::string& name : names) {
@@ -145,7 +123,7 @@ TEST(SyscallCompleteness, EveryCallOfAarch64IsMediatedDeniedOrNativeWithAReason)
 // What the table leaves out on aarch64 (#ifdef SYS_open) is what that does not have.
 TEST(SyscallCompleteness, RowsOfX86OnlyAreThoseThatAarch64DoesNotHave) {
 #ifdef __x86_64__
-  const std::set<std::string> generic = GenericNames();
+  const std::set<std::string> generic = GenericSyscallNames();
   if (generic.empty()) GTEST_SKIP() << "needs the kernel's headers (linux-libc-dev)";
   std::set<std::string> missing;
   for (const SyscallRow& row : SyscallTable()) {

@@ -2,6 +2,6 @@
 
 namespace sessionctl {
 
-const Walls kWalls = {.beneath = false, .broker_landlock = true};
+const Walls kWalls = {.beneath = false, .broker_landlock = true, .broker_fence = true};
 
 }  // namespace sessionctl

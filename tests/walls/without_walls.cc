@@ -2,6 +2,6 @@
 
 namespace sessionctl {
 
-const Walls kWalls = {.beneath = false, .broker_landlock = false};
+const Walls kWalls = {.beneath = false, .broker_landlock = false, .broker_fence = true};
 
 }  // namespace sessionctl

@@ -18,7 +18,6 @@ namespace sessionctl {
 namespace {
 
 // linux/ioprio.h
-constexpr int kIoprioWhoProcess = 1;
 constexpr int kIoprioWhoPgrp = 2;
 constexpr int kIoprioWhoUser = 3;
 

@@ -1,0 +1,17 @@
+// Starting a thread that nobody waits for. Its stack is small, so that any number of them fit into
+// a bounded memory.
+#ifndef SANDBOX_BASE_THREAD_H_
+#define SANDBOX_BASE_THREAD_H_
+
+#include <cstddef>
+
+namespace sessionctl {
+
+inline constexpr size_t kThreadStack = size_t{256} * 1024;
+
+// False when no thread can be made.
+bool StartDetachedThread(void* (*main)(void*), void* argument);
+
+}  // namespace sessionctl
+
+#endif  // SANDBOX_BASE_THREAD_H_
