@@ -34,13 +34,6 @@ std::string ReadAll(const std::string& path) {
   return text.str();
 }
 
-BrokerUsage Take(pid_t broker) {
-  const std::string memory = ReadAll(Proc(broker, "smaps_rollup"));
-  return {.descriptors = CountEntries(Proc(broker, "fd")),
-          .threads = CountEntries(Proc(broker, "task")),
-          .memory_kb = Field(memory, "Private_Dirty:") + Field(memory, "Private_Clean:")};
-}
-
 }  // namespace
 
 std::ostream& operator<<(std::ostream& out, const BrokerUsage& usage) {
@@ -53,11 +46,18 @@ pid_t BrokerOf(pid_t command) {
   return ReadAll(Proc(parent, "comm")) == "session-broker\n" ? parent : -1;
 }
 
+BrokerUsage UsageNow(pid_t broker) {
+  const std::string memory = ReadAll(Proc(broker, "smaps_rollup"));
+  return {.descriptors = CountEntries(Proc(broker, "fd")),
+          .threads = CountEntries(Proc(broker, "task")),
+          .memory_kb = Field(memory, "Private_Dirty:") + Field(memory, "Private_Clean:")};
+}
+
 BrokerUsage UsageAtRest(pid_t broker) {
-  BrokerUsage last = Take(broker);
+  BrokerUsage last = UsageNow(broker);
   for (int i = 0; i < 60; ++i) {
     std::this_thread::sleep_for(std::chrono::milliseconds(500));
-    const BrokerUsage now = Take(broker);
+    const BrokerUsage now = UsageNow(broker);
     const bool same = now.descriptors == last.descriptors && now.threads == last.threads;
     last = now;
     if (same) break;

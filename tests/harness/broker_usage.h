@@ -18,6 +18,9 @@ std::ostream& operator<<(std::ostream& out, const BrokerUsage& usage);
 // The broker of the session whose command is `command`; -1 when that is no session's command.
 pid_t BrokerOf(pid_t command);
 
+// What it holds at this moment.
+BrokerUsage UsageNow(pid_t broker);
+
 // When it has come to rest: what it holds twice in a row, half a second apart, after calls have
 // ended. The last reading after a generous while.
 BrokerUsage UsageAtRest(pid_t broker);
