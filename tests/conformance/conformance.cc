@@ -4,11 +4,13 @@
 #include <linux/capability.h>
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -155,6 +157,16 @@ void Give(const std::string& path, uid_t uid, gid_t gid) {
 int Fd(const std::string& path, int flags, mode_t mode) {
   const int fd = open(path.c_str(), flags, mode);
   MustBeOk(fd, "Fd", path);
+  return fd;
+}
+
+long OpenAt2(int dirfd, const char* path, const void* how, size_t size) {
+  constexpr int kMostAttempts = 1000;
+  long fd = -1;
+  for (int i = 0; i < kMostAttempts; ++i) {
+    fd = syscall(SYS_openat2, dirfd, path, how, size);
+    if (fd >= 0 || errno != EAGAIN) break;
+  }
   return fd;
 }
 

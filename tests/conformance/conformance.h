@@ -93,6 +93,10 @@ void Symlink(const std::string& target, const std::string& path);
 void Give(const std::string& path, uid_t uid, gid_t gid);  // lchown
 int Fd(const std::string& path, int flags, mode_t mode = 0);
 
+// openat2(2), repeated as its manual asks for: with ".." in a path and RESOLVE_ flags it is EAGAIN
+// when anything on the machine was renamed meanwhile.
+long OpenAt2(int dirfd, const char* path, const void* how, size_t size);
+
 // Opens and closes again: "ok" or the errno.
 std::string Open(const std::string& path, int flags, mode_t mode = 0);
 std::string OpenAt(int dirfd, const std::string& path, int flags, mode_t mode = 0);

@@ -47,7 +47,7 @@ long Openat2(int dirfd, const char* path, uint64_t flags, uint64_t mode, uint64_
   char how[8192] = {};
   const open_how value = {flags, mode, resolve};
   memcpy(how, &value, sizeof(value));
-  return syscall(SYS_openat2, dirfd, path, how, size);
+  return OpenAt2(dirfd, path, how, size);
 }
 
 std::string Openat2Closed(int dirfd, const char* path, uint64_t flags, uint64_t mode = 0,

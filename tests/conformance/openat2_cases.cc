@@ -10,7 +10,7 @@ namespace conformance {
 namespace {
 
 long Openat2(int dirfd, const char* path, open_how how) {
-  return syscall(SYS_openat2, dirfd, path, &how, sizeof(how));
+  return OpenAt2(dirfd, path, &how, sizeof(how));
 }
 
 std::string Result(long fd) {

@@ -26,7 +26,7 @@ long OpenNow(const char* path, int flags, mode_t mode = 0) {
 
 long Openat2Within(const char* path, uint64_t flags, uint64_t resolve) {
   const open_how how = {flags | O_NONBLOCK, (flags & O_CREAT) != 0 ? 0600UL : 0, resolve};
-  return syscall(SYS_openat2, AT_FDCWD, path, &how, sizeof(how));
+  return OpenAt2(AT_FDCWD, path, &how, sizeof(how));
 }
 
 long Socket(const char* path, bool bound) {
