@@ -11,6 +11,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "policy/identity.h"
+#include "policy/network_rules.h"
 #include "policy/policy_parser.h"
 
 namespace sessionctl {
@@ -215,6 +216,24 @@ void AddScalars(const PolicyFlags& flags, SessionPolicy& policy) {
       std::max(policy.kernel.min_landlock_abi, flags.min_landlock_abi.value_or(0));
 }
 
+// A rule means mode "allow"; with --net host it means nothing, which the compiler says.
+void AddNetwork(const PolicyFlags& flags, SessionPolicy& policy) {
+  NetworkPolicy& network = policy.network;
+  Append(flags.destinations, network.allow);
+  Append(flags.listen_addresses, network.listen);
+  for (const std::string& path : flags.unix_sockets) {
+    network.unix_sockets.push_back(MakeAbsolute(path));
+  }
+  network.dns = network.dns || flags.dns;
+  network.unix_datagrams = network.unix_datagrams || flags.unix_datagrams;
+  if (!flags.network.empty()) {
+    network.mode = flags.network == "host" ? NetworkMode::kHost : NetworkMode::kNone;
+  } else if (network.mode == NetworkMode::kNone &&
+             (flags.dns || !flags.destinations.empty() || !flags.listen_addresses.empty())) {
+    network.mode = NetworkMode::kAllow;
+  }
+}
+
 // Profiles in order, then the file. Where nobody names a profile, `default` lies beneath: any
 // installed program starts with nothing but a mount.
 absl::StatusOr<SessionPolicy> LoadBase(const PolicyFlags& flags) {
@@ -283,6 +302,36 @@ void AddProcessFlags(CLI::App& app, PolicyFlags& flags) {
       ->group("Policy");
 }
 
+// CLI11 wants "" when the text is fine.
+template <typename Parse>
+CLI::Validator RuleValidator(Parse parse) {
+  return CLI::Validator(
+      [parse](const std::string& text) {
+        const std::string wrong(parse(text).status().message());
+        return wrong.empty() ? wrong : text + ": " + wrong;
+      },
+      "");
+}
+
+void AddNetworkFlags(CLI::App& app, PolicyFlags& flags) {
+  app.add_option("--net", flags.network, "What the session reaches: none (default), or host")
+      ->type_name("none|host")
+      ->check(CLI::IsMember({"none", "host"}))
+      ->group("Policy");
+  AddList(app, "--allow-net", flags.destinations, "HOST[:PORT]",
+          "Let it connect there: a name, an address, a network or *; TCP, or UDP with /udp")
+      ->check(RuleValidator(ParseDestinationRule));
+  AddList(app, "--listen", flags.listen_addresses, "[HOST]:PORT",
+          "Let it listen there; port 0 is one that the kernel chooses")
+      ->check(RuleValidator(ParseListenRule));
+  app.add_flag("--dns", flags.dns, "Let it ask the machine's name servers")->group("Policy");
+  AddList(app, "--unix", flags.unix_sockets, "PATH",
+          "Let it connect to a UNIX socket outside its writable mounts");
+  app.add_flag("--unix-datagrams", flags.unix_datagrams,
+               "Let it make AF_UNIX datagram sockets; every sendmsg is mediated then")
+      ->group("Policy");
+}
+
 }  // namespace
 
 absl::StatusOr<Mount> ParseMountFlag(const std::string& text) {
@@ -315,6 +364,7 @@ void AddPolicyFlags(CLI::App& app, PolicyFlags& flags) {
           "Start from a built-in profile: minimal, default, shell, python, node, git");
   AddGrantFlags(app, flags);
   AddProcessFlags(app, flags);
+  AddNetworkFlags(app, flags);
   app.add_option("--scope", flags.scope,
                  "What is mediated at least: auto (by the policy), writes, or all path calls")
       ->check(CLI::IsMember(ScopeNames()))
@@ -345,6 +395,7 @@ absl::StatusOr<SessionPolicy> BuildPolicy(const PolicyFlags& flags) {
   Append(flags.capabilities, policy.process.capabilities);
   policy.process.keep_fds.insert(policy.process.keep_fds.end(), flags.keep_fds.begin(),
                                  flags.keep_fds.end());
+  AddNetwork(flags, policy);
   AddScalars(flags, policy);
   return policy;
 }

@@ -19,9 +19,12 @@ struct PolicyFlags {
   std::vector<std::string> deny_globs, read_only_globs;
   std::vector<std::string> devices, environment, profiles;
   std::vector<std::string> allow_groups, deny_groups, capabilities;
+  std::vector<std::string> destinations, listen_addresses, unix_sockets;
   std::vector<int> keep_fds;
-  std::string policy_file, scope, working_directory, audit, user, ipc;
+  std::string policy_file, scope, working_directory, audit, user, ipc, network;
   bool best_effort = false;
+  bool dns = false;
+  bool unix_datagrams = false;
   std::optional<int> min_landlock_abi;
 };
 

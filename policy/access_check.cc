@@ -3,6 +3,7 @@
 #include <linux/capability.h>
 
 #include <cerrno>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "policy/path_text.h"
@@ -39,6 +40,14 @@ Verdict CheckSystemGrant(const CompiledPolicy& policy, const AccessRequest& requ
             absl::StrCat(grant.exec ? "filesystem.exec " : "filesystem.read ", grant.path)};
   }
   return {EACCES, "no grant"};
+}
+
+// A socket file that the policy names, wherever it is.
+Verdict CheckNamedSocket(const CompiledPolicy& policy, const std::string& path) {
+  for (const std::string& socket : policy.network.unix_sockets) {
+    if (path == socket) return {0, absl::StrCat("network.unix ", socket)};
+  }
+  return {EACCES, "no rule of network.unix, and no mount with mode=rw"};
 }
 
 Verdict CheckDeny(const AccessRequest& request) {
@@ -137,6 +146,18 @@ Verdict CheckLinkOnTheWay(const AccessRequest& request) {
   return {};
 }
 
+// Whoever connects to a socket makes its owner act: that asks for as much as writing does.
+Verdict CheckConnect(const CompiledPolicy& policy, const AccessRequest& request) {
+  if (request.mount == nullptr) return CheckNamedSocket(policy, std::string(request.path));
+  if (Verdict verdict = CheckDeny(request); !verdict.allowed()) return verdict;
+  if (Verdict verdict = CheckNestedMounts(policy, request); !verdict.allowed()) return verdict;
+  if (Verdict verdict = CheckReadOnly(request); !verdict.allowed()) {
+    Verdict named = CheckNamedSocket(policy, Absolute(*request.mount, request.path));
+    return named.allowed() ? named : Verdict{EACCES, std::move(verdict.rule)};
+  }
+  return {};
+}
+
 std::string MountRule(const CompiledMount& mount) {
   return absl::StrCat("mount ", mount.mount.guest,
                       mount.mount.mode == MountMode::kReadOnly ? " mode=ro" : " mode=rw");
@@ -155,11 +176,13 @@ const char* OperationName(Operation operation) {
     case Operation::kRenameTo: return "rename_to";
     case Operation::kLinkFrom: return "link_from";
     case Operation::kMetadata: return "metadata";
+    case Operation::kConnect: return "connect";
   }
   return "?";
 }
 
 Verdict CheckAccess(const CompiledPolicy& policy, const AccessRequest& request) {
+  if (request.operation == Operation::kConnect) return CheckConnect(policy, request);
   if (request.mount == nullptr) return CheckSystemGrant(policy, request);
   if (request.path.empty() && ChangesNames(request.operation)) {
     return {EBUSY, absl::StrCat("the root of mount ", request.mount->mount.guest)};

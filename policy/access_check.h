@@ -21,6 +21,7 @@ enum class Operation {
   kRenameTo,    // the new end: may replace what is there
   kLinkFrom,    // the object that gets a second name
   kMetadata,    // mode, owner, times, xattrs
+  kConnect,     // a UNIX socket is connected or sent to
 };
 
 const char* OperationName(Operation operation);

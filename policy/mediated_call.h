@@ -19,11 +19,19 @@ struct BrokerCall {
 };
 
 struct MediatedCall {
+  // Which forms of the call are mediated, as far as its registers tell them apart.
   enum class When {
-    kAlways,        // creates, changes or removes a name or metadata, or keeps its flags in memory
-                    // (openat2)
+    kAlways,        // all of them
     kUnlessRead,    // open, openat: a pure O_RDONLY or O_PATH open is native when reads are native
     kUnlessNative,  // the forms listed in `native` are the kernel's
+  };
+  // Under which policies any form is.
+  enum class Under {
+    kEveryPolicy,
+    kNoMemfdExec,      // the group memfd_exec is not allowed
+    kMediatedSends,    // the network's plan says so of sends
+    kMediatedListens,  // … of listen
+    kShortenedNames,   // sockets are bound by their last name in some mount
   };
   int nr;
   const char* name;
@@ -31,10 +39,9 @@ struct MediatedCall {
   int flags_arg;  // register of the open flags when `when` is kUnlessRead, else -1
   // Of kUnlessNative: forms that the kernel carries out alone. All conditions of one hold.
   std::vector<std::vector<FilterCondition>> native = {};
-  // Of kUnlessNative: what is mediated and what is not, in words.
+  // What is mediated and why, in words; "": what creates, changes or removes a name or metadata.
   const char* use = "";
-  // A syscall group that makes all of it native when a policy allows it; "": none.
-  const char* unless_group = "";
+  Under under = Under::kEveryPolicy;
   // What its handler calls beyond what every broker does (policy/broker_filter.h).
   std::vector<BrokerCall> broker_calls = {};
 };

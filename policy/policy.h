@@ -24,6 +24,7 @@ enum class MediationScope { kAuto, kWrites, kAll };
 enum class SharedMemoryRule { kNone, kPrivate };
 // kAuto: private where that costs nothing (a caller with CAP_SYS_ADMIN), else none.
 enum class IpcRule { kAuto, kNone, kPrivate };
+enum class NetworkMode { kNone, kHost, kAllow };
 enum class AuditLevel { kOff, kDenials, kChanges, kAll };
 
 struct Mount {
@@ -66,6 +67,17 @@ struct ProcessPolicy {
   int oom_score_adj = 0;                  // at least
 };
 
+// What the session may reach beyond itself, as written; the compiler reads and resolves it.
+struct NetworkPolicy {
+  NetworkMode mode = NetworkMode::kNone;
+  std::vector<std::string> allow;         // kAllow: destinations, HOST[:PORTS][/udp]
+  std::vector<std::string> listen;        // kAllow: local addresses, [HOST]:PORTS[/udp]
+  bool dns = false;                       // kAllow: the machine's name servers
+  std::vector<std::string> unix_sockets;  // socket files outside the writable mounts
+  bool unix_datagrams = false;            // AF_UNIX datagram sockets may be made
+  std::vector<std::string> families;      // further address families, by name
+};
+
 struct EnvironmentPolicy {
   std::vector<std::string>
       pass;  // names taken from the caller's environment; a trailing * is a prefix
@@ -86,6 +98,7 @@ struct SessionPolicy {
   FilesystemPolicy filesystem;
   MediationScope scope = MediationScope::kAuto;
   ProcessPolicy process;
+  NetworkPolicy network;
   EnvironmentPolicy environment;
   AuditLevel audit = AuditLevel::kDenials;
   KernelPolicy kernel;

@@ -12,7 +12,6 @@
 #include "absl/strings/str_cat.h"
 #include "policy/broker_filter.h"
 #include "policy/grant_resolver.h"
-#include "policy/mount_points.h"
 #include "policy/path_text.h"
 #include "policy/syscall_groups.h"
 #include "policy/wall_plans.h"
@@ -46,6 +45,7 @@ constexpr LandlockNeed kLandlockNeeds[] = {
     {1, "Landlock itself"},
     {2, "Landlock's refer right, for renames across directories"},
     {3, "Landlock's truncate right"},
+    {4, "Landlock's TCP rights"},
     {5, "Landlock's device ioctl right"},
     {6, "Landlock's signal and abstract socket scopes"},
 };
@@ -193,26 +193,7 @@ std::string ReasonToMediateReads(const std::vector<Mount>& mounts, CapabilitySet
   return "";
 }
 
-// bind(2) is not mediated: the kernel walks the socket's path itself. Where one mount is all that
-// may be written, and no rule holds in it, Landlock's right to make sockets there decides it all.
-bool SocketsMayBeNative(const std::vector<Mount>& mounts) {
-  const Mount* writable = nullptr;
-  for (const Mount& mount : mounts) {
-    if (mount.mode == MountMode::kReadOnly) continue;
-    if (writable != nullptr) return false;
-    writable = &mount;
-  }
-  if (writable == nullptr || !writable->read_only.empty()) return false;
-  // Landlock cannot subtract what lies below: another mount of the session, or of the host.
-  if (!writable->cross_device && HasMountPointBelow(writable->host)) return false;
-  for (const Mount& mount : mounts) {
-    if (&mount != writable && IsAtOrBelow(mount.host, writable->host)) return false;
-  }
-  return ReasonToMediateReads({*writable}, 0).empty();
-}
-
 absl::Status DecideReads(int landlock_abi, CompiledPolicy* compiled) {
-  compiled->sockets_native = SocketsMayBeNative(compiled->policy.mounts);
   const std::string reason =
       landlock_abi < 1 ? "this kernel has no Landlock that could decide them"
                        : ReasonToMediateReads(compiled->policy.mounts, compiled->identity.kept);
@@ -349,6 +330,17 @@ absl::StatusOr<CompiledPolicy> CompilePolicy(const SessionPolicy& policy,
   if (status.ok()) status = DecideIdentity(features.landlock_abi, &compiled);
   if (status.ok()) status = ResolveGrants(VariablesOf(variables, compiled), &compiled);
   if (status.ok()) status = DecideReads(features.landlock_abi, &compiled);
+  if (status.ok()) {
+    absl::StatusOr<NetworkPlan> network =
+        PlanNetwork(policy.network, features.landlock_abi, variables.network);
+    status = network.status();
+    if (network.ok() && network->sends_mediated && !features.pidfd_getfd) {
+      status = absl::FailedPreconditionError(
+          "policy: network: rules for datagrams need pidfd_getfd, which this machine takes away; "
+          "best_effort does not help");
+    }
+    if (network.ok()) compiled.network = *std::move(network);
+  }
   if (!status.ok()) return status;
   CheckMemoryFiles(features, &compiled);
   DecideIpc(features, &compiled);

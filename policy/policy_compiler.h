@@ -12,6 +12,7 @@
 #include "policy/glob_set.h"
 #include "policy/identity.h"
 #include "policy/mediated_call.h"
+#include "policy/network_plan.h"
 #include "policy/policy.h"
 #include "sandbox/kernel_features.h"
 #include "sandbox/seccomp_filter.h"
@@ -39,10 +40,17 @@ struct LandlockGrant {
   std::string reason;  // "mount rw", "filesystem.exec", "broker: caller's umask" …
 };
 
+struct LandlockPortGrant {
+  uint16_t port;
+  uint64_t access;
+};
+
 struct LandlockPlan {
   uint64_t handled_fs = 0;
+  uint64_t handled_net = 0;
   uint64_t scoped = 0;
   std::vector<LandlockGrant> grants;
+  std::vector<LandlockPortGrant> ports;
 };
 
 // Where shm_open(3) and sem_open(3) look.
@@ -64,9 +72,7 @@ struct CompiledPolicy {
   SessionIdentity identity;
   bool reads_mediated = false;
   std::string reads_reason;  // why, in a sentence, either way
-  // Landlock alone says what the policy says of making UNIX socket files: one mount may be written,
-  // and no rule holds in it.
-  bool sockets_native = false;
+  NetworkPlan network;
   // The broker makes a /dev/shm of the session's own.
   bool private_shared_memory = false;
   IpcPlan ipc = IpcPlan::kRefused;
@@ -86,6 +92,7 @@ struct PolicyVariables {
   // The directory that holds the records of sessions: whatever is granted, no session may reach it.
   // "": none.
   std::string state_directory = {};
+  NetworkSources network = {};
 };
 
 // Errors: kInvalidArgument (which key, where), kFailedPrecondition (this kernel lacks what the

@@ -95,6 +95,51 @@ void AppendIdentity(const CompiledPolicy& compiled, std::string* text) {
   absl::StrAppend(text, "Capabilities: ", kept.empty() ? "none" : absl::StrJoin(kept, ", "), "\n");
 }
 
+const char* NetworkModeText(NetworkMode mode) {
+  switch (mode) {
+    case NetworkMode::kNone: return "none";
+    case NetworkMode::kHost: return "host: every address that the host reaches";
+    case NetworkMode::kAllow: return "allow: what the rules name";
+  }
+  return "?";
+}
+
+// "  connect to  10.0.0.0/8:5432", and the addresses of a host name behind it.
+void AppendNetworkRules(const char* what, const std::vector<NetworkRule>& rules,
+                        std::string* text) {
+  for (size_t i = 0; i < rules.size();) {
+    absl::StrAppend(text, "  ", what, " ", rules[i].text);
+    std::vector<std::string> addresses;
+    const std::string& rule = rules[i].text;
+    for (; i < rules.size() && rules[i].text == rule; ++i) {
+      if (rules[i].any_address) continue;
+      const std::string address = rules[i].address.Text();
+      if (rule.find(address) == std::string::npos) addresses.push_back(address);
+    }
+    if (!addresses.empty()) absl::StrAppend(text, ", now ", absl::StrJoin(addresses, ", "));
+    absl::StrAppend(text, "\n");
+  }
+}
+
+void AppendNetwork(const CompiledPolicy& compiled, std::string* text) {
+  const NetworkPlan& network = compiled.network;
+  absl::StrAppend(text, "Network: ", NetworkModeText(network.mode), "\n");
+  AppendNetworkRules("connect to", network.allow, text);
+  AppendNetworkRules("listen on ", network.listen, text);
+  absl::StrAppend(text, "  UNIX sockets: connect and bind in the writable mounts",
+                  network.unix_sockets.empty() ? "" : "; connect to ",
+                  absl::StrJoin(network.unix_sockets, ", "), "\n");
+  if (network.abstract_refused) {
+    absl::StrAppend(text,
+                    "  Abstract UNIX sockets: none, because Landlock has no scope for them\n");
+  }
+  const char* const how = network.sends_mediated ? "mediated" : "native";
+  absl::StrAppend(text, "  sendto with an address, sendmsg, sendmmsg: ", how, ", because ",
+                  network.sends_reason,
+                  "\n  listen: ", network.listen_mediated ? "mediated" : "native", ", because ",
+                  network.listen_reason, "\n");
+}
+
 bool HasNestedMounts(const CompiledPolicy& compiled) {
   for (const CompiledMount& inner : compiled.mounts) {
     for (const CompiledMount& outer : compiled.mounts) {
@@ -132,10 +177,9 @@ void AppendCallLine(const std::string& name, const std::string& why, std::string
 }
 
 std::string MediatedReason(const MediatedCall& call, bool reads_mediated) {
-  if (call.when == MediatedCall::When::kUnlessNative) return call.use;
-  if (call.when == MediatedCall::When::kAlways) {
-    return std::string(call.name) == "openat2" ? "keeps its flags in memory"
-                                               : "creates, changes or removes a name or metadata";
+  if (call.use[0] != '\0') return call.use;
+  if (call.when != MediatedCall::When::kUnlessRead) {
+    return "creates, changes or removes a name or metadata";
   }
   return reads_mediated ? "all but O_PATH, which opens no content"
                         : "all that may write or create; O_RDONLY and O_PATH are native";
@@ -156,7 +200,10 @@ void AppendGroup(const SyscallGroup& group, const std::set<std::string>& mediate
     if (call.use[0] == '\0') {
       outright[call.error].push_back(call.name);
     } else {
-      uses[{call.name, call.error}].push_back(call.use);
+      std::vector<std::string>& of_call = uses[{call.name, call.error}];
+      if (std::find(of_call.begin(), of_call.end(), call.use) == of_call.end()) {
+        of_call.push_back(call.use);
+      }
     }
   }
   absl::StrAppend(text, "  group ", group.name, ": ", group.reason, "\n");
@@ -183,7 +230,7 @@ void AppendAllowed(const CompiledPolicy& compiled, std::string* text) {
 void AppendDenied(const CompiledPolicy& compiled, const std::set<std::string>& mediated,
                   std::string* text) {
   absl::StrAppend(text, "\nDenied calls\n");
-  for (const SyscallGroup* group : DeniedGroups(compiled)) AppendGroup(*group, mediated, text);
+  for (const SyscallGroup& group : DeniedGroups(compiled)) AppendGroup(group, mediated, text);
   std::string allowed;
   AppendAllowed(compiled, &allowed);
   if (!allowed.empty()) {
@@ -194,8 +241,8 @@ void AppendDenied(const CompiledPolicy& compiled, const std::set<std::string>& m
 // The calls that a group in force denies whatever their arguments.
 std::set<std::string> DeniedOutright(const CompiledPolicy& compiled) {
   std::set<std::string> names;
-  for (const SyscallGroup* group : DeniedGroups(compiled)) {
-    for (const DeniedCall& call : group->calls) {
+  for (const SyscallGroup& group : DeniedGroups(compiled)) {
+    for (const DeniedCall& call : group.calls) {
       if (call.use[0] == '\0' && call.error != 0) names.insert(call.name);
     }
   }
@@ -224,6 +271,20 @@ void AppendCalls(const CompiledPolicy& compiled, const std::vector<MediatedCall>
                   "ENOSYS.\n");
 }
 
+void AppendPorts(const LandlockPlan& plan, std::string* text) {
+  constexpr std::pair<uint64_t, const char*> kRights[] = {{landlock::kNetConnectTcp, "TCP connect"},
+                                                          {landlock::kNetBindTcp, "TCP bind"}};
+  for (const auto& [right, name] : kRights) {
+    if ((plan.handled_net & right) == 0) continue;
+    std::vector<uint16_t> ports;
+    for (const LandlockPortGrant& grant : plan.ports) {
+      if (grant.access == right) ports.push_back(grant.port);
+    }
+    absl::StrAppend(text, "  ", name, ": ", ports.empty() ? "no port" : "ports ",
+                    absl::StrJoin(ports, " "), "\n");
+  }
+}
+
 // Grants with the same rights for the same reason stand together.
 void AppendDomain(const char* title, const LandlockPlan& plan, std::string* text) {
   absl::StrAppend(text, title, "\n  handles ",
@@ -231,6 +292,7 @@ void AppendDomain(const char* title, const LandlockPlan& plan, std::string* text
   if (plan.scoped != 0) {
     absl::StrAppend(text, "  scoped: signals and abstract UNIX sockets stay inside\n");
   }
+  AppendPorts(plan, text);
   std::map<std::pair<std::string, uint64_t>, std::vector<std::string>> kinds;
   for (const LandlockGrant& grant : plan.grants) {
     kinds[{grant.reason, grant.access}].push_back(grant.path);
@@ -249,6 +311,7 @@ std::string ExplainPolicy(const CompiledPolicy& compiled,
   std::string text;
   AppendGrants(compiled, &text);
   AppendIdentity(compiled, &text);
+  AppendNetwork(compiled, &text);
   AppendNotes(compiled, &text);
   absl::StrAppend(&text, "\n");
   AppendCalls(compiled, mediated_calls, &text);

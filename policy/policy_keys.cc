@@ -4,6 +4,7 @@
 
 #include "policy/glob_set.h"
 #include "policy/identity.h"
+#include "policy/network_plan.h"
 #include "policy/syscall_groups.h"
 
 namespace sessionctl {
@@ -107,6 +108,14 @@ std::string CheckGlob(const std::string& value) {
 std::string CheckEnvironmentName(const std::string& value) {
   if (value.empty()) return "is empty";
   return value.find('=') == std::string::npos ? "" : "has an = in its name";
+}
+
+std::string CheckDestination(const std::string& value) {
+  return std::string(ParseDestinationRule(value).status().message());
+}
+
+std::string CheckListen(const std::string& value) {
+  return std::string(ParseListenRule(value).status().message());
 }
 
 Strings GroupNames() {
@@ -242,6 +251,43 @@ PolicyKey<SessionPolicy> EnvironmentSetKey() {
           CheckEnvironmentName};
 }
 
+PolicyKey<SessionPolicy> NetworkListKey(const char* name, const char* description,
+                                        Strings NetworkPolicy::*member,
+                                        std::string (*check)(const std::string&)) {
+  return Checked(StringListKey<SessionPolicy>("network", name, description,
+                                              [member](SessionPolicy& policy) -> Strings& {
+                                                return policy.network.*member;
+                                              }),
+                 check);
+}
+
+std::vector<PolicyKey<SessionPolicy>> NetworkKeys() {
+  using P = SessionPolicy;
+  std::vector<PolicyKey<P>> keys = {
+      EnumKey<P>("network", "mode",
+                 "What the session reaches: nothing, all that the host does, or what the rules "
+                 "allow.",
+                 {"none", "host", "allow"},
+                 [](P& policy) -> NetworkMode& { return policy.network.mode; }),
+      NetworkListKey("allow",
+                     "Destinations: HOST[:PORTS][/udp]; a name, an address, a network or *.",
+                     &NetworkPolicy::allow, CheckDestination),
+      NetworkListKey("listen", "Local addresses to listen on: [HOST]:PORTS[/udp].",
+                     &NetworkPolicy::listen, CheckListen),
+      BoolKey<P>("network", "dns", "Whether the machine's name servers may be asked.",
+                 [](P& policy) -> bool& { return policy.network.dns; }),
+      NetworkListKey("unix", "Socket files outside the writable mounts that may be connected to.",
+                     &NetworkPolicy::unix_sockets, CheckAbsolute),
+      BoolKey<P>("network", "unix_datagrams",
+                 "Whether AF_UNIX datagram sockets may be made; every sendmsg is mediated then.",
+                 [](P& policy) -> bool& { return policy.network.unix_datagrams; }),
+      NetworkListKey("families", "Further address families whose sockets may be made.",
+                     &NetworkPolicy::families, nullptr),
+  };
+  keys.back().choices = AddressFamilyNames();
+  return keys;
+}
+
 std::vector<PolicyKey<SessionPolicy>> TopLevelKeys() {
   using P = SessionPolicy;
   return {
@@ -340,7 +386,7 @@ std::vector<PolicyKey<Mount>> MakeMountKeys() {
 const std::vector<PolicyKey<SessionPolicy>>& PolicyKeys() {
   static const auto* const keys = [] {
     auto* all = new std::vector<PolicyKey<SessionPolicy>>(TopLevelKeys());
-    for (auto make : {SectionKeys, IdentityKeys}) {
+    for (auto make : {SectionKeys, IdentityKeys, NetworkKeys}) {
       for (PolicyKey<SessionPolicy>& key : make()) all->push_back(std::move(key));
     }
     return all;

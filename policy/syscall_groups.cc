@@ -237,7 +237,6 @@ std::vector<NativeCall> MakeNativePathCalls() {
   constexpr const char* kReadsXattr = "reads an attribute, changes nothing";
   constexpr const char* kExec =
       "the kernel holds the file it checks: Landlock's EXECUTE decides (trap 43)";
-  constexpr const char* kSend = "connects to a UNIX socket by path; no file is read or changed";
   return {
       {"stat", kLookup},
       {"lstat", kLookup},
@@ -261,13 +260,6 @@ std::vector<NativeCall> MakeNativePathCalls() {
       {"execve", kExec},
       {"execveat", kExec},
       {"inotify_add_watch", "watches, changes nothing and reads no content"},
-      {"bind",
-       "making a socket file needs Landlock's MAKE_SOCK, which a session holds in its one writable "
-       "mount without rules and nowhere else"},
-      {"connect", kSend},
-      {"sendto", kSend},
-      {"sendmsg", kSend},
-      {"sendmmsg", kSend},
       {"mq_open", "names a message queue, not a file of the tree"},
       {"mq_unlink", "names a message queue, not a file of the tree"},
   };

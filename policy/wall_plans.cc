@@ -5,9 +5,11 @@
 
 #include <algorithm>
 #include <map>
+#include <optional>
 #include <string>
 #include <utility>
 
+#include "policy/path_text.h"
 #include "sandbox/landlock_uapi.h"
 
 namespace sessionctl {
@@ -67,11 +69,21 @@ uint64_t SessionSystemAccess(const SystemGrant& grant, bool reads_native) {
 uint64_t SessionMountAccess(const Mount& mount, const CompiledPolicy& compiled) {
   uint64_t access = compiled.reads_mediated ? 0 : kRead;
   if (mount.exec) access |= kExecuteNatively;
-  // No path reaches a descriptor by it: only bind(2) makes a socket natively, mknod(2) is mediated.
-  if (compiled.sockets_native && mount.mode == MountMode::kReadWrite) {
-    access |= landlock::kFsMakeSock;
-  }
   return access;
+}
+
+// What the rules say by address, by port alone. A right whose ports are too many for a rule each is
+// not handled: then mediation stands alone.
+void PlanBrokerPorts(const NetworkPlan& network, int landlock_abi, LandlockPlan* plan) {
+  if (network.mode == NetworkMode::kHost) return;
+  const std::pair<uint64_t, const std::vector<NetworkRule>*> rights[] = {
+      {landlock::kNetConnectTcp, &network.allow}, {landlock::kNetBindTcp, &network.listen}};
+  for (const auto& [right, rules] : rights) {
+    const std::optional<std::vector<uint16_t>> ports = TcpPorts(*rules);
+    if (!ports.has_value() || (right & landlock::NetAccessOfAbi(landlock_abi)) == 0) continue;
+    plan->handled_net |= right;
+    for (const uint16_t port : *ports) plan->ports.push_back({port, right});
+  }
 }
 
 void AddGrant(std::string path, uint64_t access, std::string reason, LandlockPlan* plan) {
@@ -109,10 +121,23 @@ std::vector<FilterRule> MediatedRules(const MediatedCall& call, bool reads_media
   return {{call.nr, FilterAction::kNotify}};
 }
 
+// In a mount where something has to be kept apart, a socket file is made from its pinned directory:
+// see supervisor/mediator/handlers/bind.cc.
+bool ShortensSocketNames(const CompiledPolicy& compiled) {
+  for (const CompiledMount& mount : compiled.mounts) {
+    if (mount.mount.mode == MountMode::kReadOnly) continue;
+    if (!mount.deny.empty() || !mount.read_only.empty()) return true;
+    for (const CompiledMount& other : compiled.mounts) {
+      if (&other != &mount && IsAtOrBelow(other.mount.guest, mount.mount.guest)) return true;
+    }
+  }
+  return false;
+}
+
 std::map<int, std::vector<FilterCase>> DeniedCases(const CompiledPolicy& compiled) {
   std::map<int, std::vector<FilterCase>> cases;
-  for (const SyscallGroup* group : DeniedGroups(compiled)) {
-    for (const DeniedCall& call : group->calls) {
+  for (const SyscallGroup& group : DeniedGroups(compiled)) {
+    for (const DeniedCall& call : group.calls) {
       const FilterAction action = call.error == 0 ? FilterAction::kAllow : FilterAction::kErrno;
       cases[SyscallNumber(call.name)].push_back({call.conditions, action, call.error});
     }
@@ -126,7 +151,9 @@ std::map<int, std::vector<FilterCase>> DeniedCases(const CompiledPolicy& compile
 LandlockPlan PlanBrokerDomain(const CompiledPolicy& compiled, int landlock_abi) {
   LandlockPlan plan;
   plan.handled_fs = landlock::FsAccessOfAbi(landlock_abi);
-  // The broker signals its own session only, which is nested below it, and connects to nothing.
+  PlanBrokerPorts(compiled.network, landlock_abi, &plan);
+  // The broker signals its own session only, which is nested below it, and connects to no other's
+  // abstract sockets.
   plan.scoped = landlock::ScopesOfAbi(landlock_abi);
   for (const CompiledMount& mount : compiled.mounts) {
     AddGrant(mount.mount.host, BrokerMountAccess(mount.mount, compiled.identity.kept, landlock_abi),
@@ -145,6 +172,7 @@ LandlockPlan PlanBrokerDomain(const CompiledPolicy& compiled, int landlock_abi) 
 LandlockPlan PlanSessionDomain(const CompiledPolicy& compiled, int landlock_abi) {
   LandlockPlan plan;
   plan.handled_fs = landlock::FsAccessOfAbi(landlock_abi);
+  plan.handled_net = landlock::NetAccessOfAbi(landlock_abi);  // connect and bind are mediated
   plan.scoped = landlock::ScopesOfAbi(landlock_abi);
   for (const CompiledMount& mount : compiled.mounts) {
     AddGrant(mount.mount.host, SessionMountAccess(mount.mount, compiled), MountReason(mount.mount),
@@ -167,17 +195,26 @@ bool IsDenied(const CompiledPolicy& compiled, const SyscallGroup& group) {
   return std::string(group.name) != kIpcGroup || compiled.ipc == IpcPlan::kRefused;
 }
 
-std::vector<const SyscallGroup*> DeniedGroups(const CompiledPolicy& compiled) {
-  std::vector<const SyscallGroup*> denied;
+std::vector<SyscallGroup> DeniedGroups(const CompiledPolicy& compiled) {
+  std::vector<SyscallGroup> denied;
   for (const SyscallGroup& group : SyscallGroups()) {
-    if (IsDenied(compiled, group)) denied.push_back(&group);
+    if (IsDenied(compiled, group)) denied.push_back(group);
   }
+  denied.push_back(NetworkGroup(compiled.network));
   return denied;
 }
 
 bool IsMediated(const CompiledPolicy& compiled, const MediatedCall& call) {
-  const SyscallGroup* group = FindSyscallGroup(call.unless_group);
-  return call.nr >= 0 && (group == nullptr || IsDenied(compiled, *group));
+  if (call.nr < 0) return false;
+  switch (call.under) {
+    case MediatedCall::Under::kEveryPolicy: return true;
+    case MediatedCall::Under::kNoMemfdExec:
+      return IsDenied(compiled, *FindSyscallGroup(kMemfdExecGroup));
+    case MediatedCall::Under::kMediatedSends: return compiled.network.sends_mediated;
+    case MediatedCall::Under::kMediatedListens: return compiled.network.listen_mediated;
+    case MediatedCall::Under::kShortenedNames: return ShortensSocketNames(compiled);
+  }
+  return true;
 }
 
 FilterPlan PlanFilter(const CompiledPolicy& compiled,

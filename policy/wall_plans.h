@@ -20,7 +20,9 @@ LandlockPlan PlanSessionDomain(const CompiledPolicy& compiled, int landlock_abi)
 // Is a group in force? Every one is denied unless allowed, and denies win. `ipc` is lifted as well
 // by a namespace of the session's own.
 bool IsDenied(const CompiledPolicy& compiled, const SyscallGroup& group);
-std::vector<const SyscallGroup*> DeniedGroups(const CompiledPolicy& compiled);
+
+// The groups in force, and what the network's plan refuses.
+std::vector<SyscallGroup> DeniedGroups(const CompiledPolicy& compiled);
 
 // Does any form of the call go to the broker under this policy?
 bool IsMediated(const CompiledPolicy& compiled, const MediatedCall& call);

@@ -19,6 +19,7 @@ constexpr int kNrAddRule = 445;
 constexpr int kNrRestrictSelf = 446;
 constexpr unsigned kCreateRulesetVersion = 1U << 0;
 constexpr int kRulePathBeneath = 1;
+constexpr int kRuleNetPort = 2;
 
 struct RulesetAttr {
   uint64_t handled_access_fs;
@@ -31,6 +32,11 @@ struct PathBeneathAttr {
   int32_t parent_fd;
 } __attribute__((packed));
 
+struct NetPortAttr {
+  uint64_t allowed_access;
+  uint64_t port;
+};
+
 }  // namespace
 
 int LandlockAbi() {
@@ -38,8 +44,9 @@ int LandlockAbi() {
   return version < 0 ? 0 : static_cast<int>(version);
 }
 
-absl::StatusOr<LandlockRuleset> LandlockRuleset::Create(uint64_t handled_fs, uint64_t scoped) {
-  RulesetAttr attr = {handled_fs, 0, scoped};
+absl::StatusOr<LandlockRuleset> LandlockRuleset::Create(uint64_t handled_fs, uint64_t handled_net,
+                                                        uint64_t scoped) {
+  RulesetAttr attr = {handled_fs, handled_net, scoped};
   // An older kernel refuses a longer structure only if the part it does not know is not zero
   // (E2BIG).
   long fd = syscall(kNrCreateRuleset, &attr, sizeof(attr), 0);
@@ -59,6 +66,15 @@ absl::Status LandlockRuleset::Allow(int fd, uint64_t access) {
   PathBeneathAttr attr = {access, fd};
   if (syscall(kNrAddRule, fd_.get(), kRulePathBeneath, &attr, 0) != 0) {
     return absl::FailedPreconditionError(absl::StrCat("landlock_add_rule: ", strerror(errno)));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status LandlockRuleset::AllowPort(uint16_t port, uint64_t access) {
+  NetPortAttr attr = {access, port};
+  if (syscall(kNrAddRule, fd_.get(), kRuleNetPort, &attr, 0) != 0) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("landlock_add_rule, port ", port, ": ", strerror(errno)));
   }
   return absl::OkStatus();
 }

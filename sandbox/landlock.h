@@ -18,13 +18,18 @@ int LandlockAbi();
 
 class LandlockRuleset {
  public:
-  // Handles exactly `handled_fs` and `scoped` (both must be known to the kernel).
-  static absl::StatusOr<LandlockRuleset> Create(uint64_t handled_fs, uint64_t scoped);
+  // Handles exactly these (all must be known to the kernel).
+  static absl::StatusOr<LandlockRuleset> Create(uint64_t handled_fs, uint64_t handled_net,
+                                                uint64_t scoped);
 
   // Grants `access` beneath the object that `fd` (O_PATH will do) refers to. Rights that the
   // ruleset does not handle, and directory rights on a file, are left out; an empty remainder adds
   // no rule.
   absl::Status Allow(int fd, uint64_t access);
+
+  // Grants `access` (handled network rights) on a TCP port; 0 for binding: one of the kernel's
+  // choice.
+  absl::Status AllowPort(uint16_t port, uint64_t access);
 
   // Enforces the ruleset on the calling thread, for good. Needs no_new_privs. Async-signal-safe.
   SysStatus RestrictSelf() const;

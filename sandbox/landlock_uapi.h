@@ -25,6 +25,9 @@ inline constexpr uint64_t kFsRefer = 1ULL << 13;     // ABI 2
 inline constexpr uint64_t kFsTruncate = 1ULL << 14;  // ABI 3
 inline constexpr uint64_t kFsIoctlDev = 1ULL << 15;  // ABI 5
 
+inline constexpr uint64_t kNetBindTcp = 1ULL << 0;     // ABI 4
+inline constexpr uint64_t kNetConnectTcp = 1ULL << 1;  // ABI 4
+
 inline constexpr uint64_t kScopeAbstractUnixSocket = 1ULL << 0;  // ABI 6
 inline constexpr uint64_t kScopeSignal = 1ULL << 1;              // ABI 6
 
@@ -42,6 +45,9 @@ constexpr uint64_t FsAccessOfAbi(int abi) {
   if (abi >= 5) access |= kFsIoctlDev;
   return access;
 }
+
+// The network rights that ABI `abi` can handle.
+constexpr uint64_t NetAccessOfAbi(int abi) { return abi >= 4 ? kNetBindTcp | kNetConnectTcp : 0; }
 
 // The scopes that ABI `abi` can handle.
 constexpr uint64_t ScopesOfAbi(int abi) {

@@ -14,6 +14,7 @@
 
 #include "sandbox/base/fd_channel.h"
 #include "sandbox/base/raw_log.h"
+#include "sandbox/base/syscalls.h"
 #include "sandbox/privileges.h"
 #include "sandbox/seccomp_filter.h"
 
@@ -136,15 +137,18 @@ void LaunchPlan::RunChild() const {
   }
   SysResult<OwnedFd> listener = InstallFilterWithListener(*filter);
   if (!listener.ok()) Fail(LaunchFailure::Stage::kFilter, listener.error());
-  SysStatus sent = SendDescriptor(channel, listener->get());
+  const int number = listener->get();
+  SysStatus sent =
+      lend_listener ? WriteAll(channel, &number, sizeof(number)) : SendDescriptor(channel, number);
   if (!sent.ok()) Fail(LaunchFailure::Stage::kBroker, sent.error());
-  listener->Reset();
+  if (!lend_listener) listener->Reset();
   char go;
   ssize_t received;
   do {
     received = read(channel, &go, 1);
   } while (received < 0 && errno == EINTR);
   if (received != 1) Fail(LaunchFailure::Stage::kBroker, EPIPE);
+  listener->Reset();
   Execute();
 }
 

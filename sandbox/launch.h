@@ -60,7 +60,10 @@ class LaunchPlan {
   const LandlockRuleset* ruleset = nullptr;  // nullptr only under best_effort
   const std::vector<sock_filter>* filter = nullptr;
   int channel = -1;  // to the broker: the listener goes out, one byte comes back
-  int status = -1;   // write end of the status pipe, close-on-exec
+  // The listener is not sent, but named by its number, for the broker to duplicate: the filter
+  // holds sendmsg(2) up for the broker, who does not serve yet.
+  bool lend_listener = false;
+  int status = -1;  // write end of the status pipe, close-on-exec
 
   // Never returns. Fences the calling process in, hands the listener to the broker, executes the
   // command.

@@ -57,8 +57,13 @@ std::vector<std::string> ProgramPaths(const std::string& command,
 }
 
 absl::StatusOr<LandlockRuleset> MakeRuleset(const LandlockPlan& plan, const SessionView& view) {
-  absl::StatusOr<LandlockRuleset> ruleset = LandlockRuleset::Create(plan.handled_fs, plan.scoped);
+  absl::StatusOr<LandlockRuleset> ruleset =
+      LandlockRuleset::Create(plan.handled_fs, plan.handled_net, plan.scoped);
   if (!ruleset.ok()) return ruleset;
+  for (const LandlockPortGrant& grant : plan.ports) {
+    if (absl::Status added = ruleset->AllowPort(grant.port, grant.access); !added.ok())
+      return added;
+  }
   for (const LandlockGrant& grant : plan.grants) {
     OwnedFd opened;
     int fd = -1;
@@ -133,6 +138,7 @@ class BrokerProcess {
   absl::Status EnterNamespaces() const;
   absl::Status EnterDomain();
   void StartSession();
+  SysResult<OwnedFd> BorrowListener(int channel) const;
   void TakeListener(int channel);
   void AwaitExec(int status);
   void ServeSignals();
@@ -274,6 +280,7 @@ void BrokerProcess::StartSession() {
   plan.ruleset = session_ruleset_.get();
   plan.filter = &filter_;
   plan.channel = channel[1];
+  plan.lend_listener = policy_.network.sends_mediated;
   plan.status = status[1];
   command_ = fork();
   if (command_ < 0) FailStart(kOwnFailure, absl::StrCat("fork: ", strerror(errno)));
@@ -287,9 +294,28 @@ void BrokerProcess::StartSession() {
   close(status[0]);
 }
 
+// The listener by its number in the child, which waits (LaunchPlan::lend_listener).
+SysResult<OwnedFd> BrokerProcess::BorrowListener(int channel) const {
+  int number = -1;
+  ssize_t size;
+  do {
+    size = recv(channel, &number, sizeof(number), MSG_WAITALL);
+  } while (size < 0 && errno == EINTR);
+  if (size != sizeof(number)) return Errno(EPIPE);
+  SysResult<OwnedFd> child = PidfdOpen(command_, 0);
+  if (!child.ok()) return child;
+  return PidfdGetfd(child->get(), number);
+}
+
 void BrokerProcess::TakeListener(int channel) {
-  SysResult<OwnedFd> listener = ReceiveDescriptor(channel);
-  if (!listener.ok()) return;  // the status pipe tells why
+  SysResult<OwnedFd> listener =
+      policy_.network.sends_mediated ? BorrowListener(channel) : ReceiveDescriptor(channel);
+  if (!listener.ok()) {
+    // The status pipe tells why, unless the child is still there, waiting for the broker.
+    if (listener.error() != EPIPE) RawLog("broker: taking the listener", listener.error());
+    shutdown(channel, SHUT_RDWR);
+    return;
+  }
   // The broker keeps nothing of the session's streams, so that their ends are seen when the session
   // closes them.
   dup2(null_.get(), STDIN_FILENO);

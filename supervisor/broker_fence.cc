@@ -1,7 +1,6 @@
 #include "supervisor/broker_fence.h"
 
 #include <malloc.h>
-#include <pthread.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -9,6 +8,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 
 #include "sandbox/base/thread.h"
 #include "sandbox/seccomp_filter.h"
@@ -19,8 +19,8 @@ namespace sessionctl {
 namespace {
 
 constexpr rlim_t kMebibyte = rlim_t{1} << 20;
-// Private writable memory: the stacks of all workers (128 MiB), what 512 calls hold at once (64 KiB
-// of an extended attribute each), what malloc keeps for 512 threads, and room.
+// Private writable memory: the stacks of all workers (128 MiB), what 512 calls hold at once (at
+// most half a mebibyte of a datagram each), what malloc keeps for 512 threads, and room.
 constexpr rlim_t kMemory = 512 * kMebibyte;
 constexpr int kArenas = 4;
 // A call holds one descriptor for each component of a path that has to be walked.
@@ -30,16 +30,8 @@ constexpr rlim_t kMainStack = 8 * kMebibyte;
 // The first thread has libc install handlers of its own. One that does nothing, so that this is
 // done before the filter, which allows it no more.
 SysStatus SettleThreads() {
-  pthread_attr_t attributes;
-  pthread_attr_init(&attributes);
-  pthread_attr_setstacksize(&attributes, kThreadStack);
-  pthread_t thread;
-  const int error = pthread_create(
-      &thread, &attributes, [](void*) -> void* { return nullptr; }, nullptr);
-  pthread_attr_destroy(&attributes);
-  if (error != 0) return Errno(error);
-  pthread_join(thread, nullptr);
-  return Done{};
+  const auto nothing = [](void*) -> void* { return nullptr; };
+  return RunOnThread(nothing, nullptr) ? SysStatus(Done{}) : Errno(EAGAIN);
 }
 
 // Where the handler tells of a refused call.

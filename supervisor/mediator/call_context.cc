@@ -54,7 +54,10 @@ int ErrorAsBare(int error, Operation operation, const PinnedObject& object) {
 }  // namespace
 
 int CallContext::Decide(const AccessRequest& request) {
-  Verdict verdict = CheckAccess(session_.policy(), request);
+  return Take(CheckAccess(session_.policy(), request));
+}
+
+int CallContext::Take(const Verdict& verdict) {
   return verdict.allowed() ? 0 : refusal_.Note(verdict.error, verdict.rule).value;
 }
 
@@ -69,10 +72,11 @@ int CallContext::CheckObject(Operation operation, const PinnedObject& object) {
   request.is_regular = S_ISREG(object.info.st_mode);
   request.is_device = IsDevice(object.info);
   request.link_count = object.info.st_nlink;
-  // Landlock does not stop metadata changes: those are always decided by where the object really
-  // is.
+  // Landlock stops neither metadata changes nor connecting to a socket file: those are always
+  // decided by where the object really is.
   bool by_path = object.mount == nullptr || object.mount->has_path_rules() ||
-                 operation == Operation::kMetadata || session_.HasNestedMounts(*object.mount);
+                 operation == Operation::kMetadata || operation == Operation::kConnect ||
+                 session_.HasNestedMounts(*object.mount);
   std::string path;
   if (by_path) {
     SysResult<std::string> real = resolver_.PathForRules(object.fd.get(), object.mount);

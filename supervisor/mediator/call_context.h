@@ -6,12 +6,14 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "policy/access_check.h"
 #include "sandbox/credentials.h"
 #include "sandbox/notifier.h"
 #include "sandbox/remote_task.h"
-#include "supervisor/mediator/blocking_open.h"
+#include "supervisor/mediator/blocking_calls.h"
+#include "supervisor/mediator/bound_names.h"
 #include "supervisor/mediator/path_resolver.h"
 #include "supervisor/mediator/session_view.h"
 #include "supervisor/mediator/terminals.h"
@@ -20,12 +22,13 @@ namespace sessionctl {
 
 class CallContext {
  public:
-  CallContext(const SessionView& session, const Notifier& notifier, BlockingOpens& blocking,
-              Terminals& terminals, const Notification& call)
+  CallContext(const SessionView& session, const Notifier& notifier, BlockingCalls& blocking,
+              Terminals& terminals, BoundNames& bound_names, const Notification& call)
       : session_(session),
         notifier_(notifier),
         blocking_(blocking),
         terminals_(terminals),
+        bound_names_(bound_names),
         task_(session.proc(), call.tid),
         resolver_(session, task_, refusal_),
         id_(call.id) {}
@@ -35,8 +38,13 @@ class CallContext {
   const SessionView& session() const { return session_; }
   const RemoteTask& task() const { return task_; }
   const PathResolver& resolver() const { return resolver_; }
-  BlockingOpens& blocking() { return blocking_; }
+  // Makes a system call that may sleep for another process; see BlockingCalls::Run.
+  template <typename Call>
+  auto MayBlock(Call call) {
+    return blocking_.Run(task_, id_, std::move(call));
+  }
   Terminals& terminals() { return terminals_; }
+  BoundNames& bound_names() { return bound_names_; }
   const Notifier& notifier() const { return notifier_; }
   uint64_t id() const { return id_; }
 
@@ -53,6 +61,9 @@ class CallContext {
   int CheckLinkSource(const PinnedObject& source, const PinnedParent& to);
   // The verdict on changing the metadata of the object behind a caller's own descriptor.
   int CheckDescriptorMetadata(const PinnedObject& object);
+
+  // Takes a verdict that was made elsewhere: 0, or the errno to answer with.
+  int Take(const Verdict& verdict);
 
   // Where the session keeps capabilities: this worker thread acts on files with the caller's user,
   // groups and capabilities for as long as the context lives. Errors: ESRCH when the caller is
@@ -83,8 +94,9 @@ class CallContext {
 
   const SessionView& session_;
   const Notifier& notifier_;
-  BlockingOpens& blocking_;
+  BlockingCalls& blocking_;
   Terminals& terminals_;
+  BoundNames& bound_names_;
   RemoteTask task_;
   Refusal refusal_;  // before resolver_, which writes it too
   PathResolver resolver_;

@@ -24,6 +24,23 @@ std::vector<BrokerCall> WithTaskCheck(std::vector<BrokerCall> calls) {
   return calls;
 }
 
+// With what is asked about every socket of a caller.
+std::vector<BrokerCall> WithSocket(std::vector<BrokerCall> calls) {
+  calls.push_back({"getsockopt"});
+  return calls;
+}
+
+// A broken pipe's signal is the caller's.
+std::vector<BrokerCall> Sending() {
+  return WithSocket({{"sendmsg"}, {"rt_sigtimedwait"}, {"tkill", {IntIs(1, SIGPIPE)}}});
+}
+
+std::vector<BrokerCall> SendingMany() {
+  std::vector<BrokerCall> calls = Sending();
+  calls.push_back({"process_vm_writev"});  // msg_len
+  return calls;
+}
+
 using CallsByHandler = std::map<SyscallHandler, std::vector<BrokerCall>>;
 
 // By descriptor where there is such a form. By path only where the kernel has no other for what was
@@ -65,6 +82,19 @@ CallsByHandler MakeCalls() {
                                   {"sched_setparam"},
                                   {"sched_setscheduler"}})},
       {HandleSetpriority, WithTaskCheck({{"setpriority", {IntIs(0, PRIO_PROCESS)}}})},
+      {HandleConnect, WithSocket({{"connect"}})},
+      // By the whole path, on a thread in a domain of its own.
+      {HandleBind, WithSocket({{"bind"},
+                               {"fchdir"},
+                               {"chdir"},
+                               {"landlock_create_ruleset"},
+                               {"landlock_add_rule"},
+                               {"landlock_restrict_self"}})},
+      {HandleListen, WithSocket({{"listen"}, {"getsockname"}, {"shutdown"}})},
+      {HandleGetsockname, WithSocket({{"getsockname"}, {"process_vm_writev"}})},
+      {HandleSendto, Sending()},
+      {HandleSendmsg, Sending()},
+      {HandleSendmmsg, SendingMany()},
       {HandleIoprioSet, WithTaskCheck({{"ioprio_set", {IntIs(0, kIoprioWhoProcess)}}})},
   };
 }

@@ -3,6 +3,7 @@
 #include <sched.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <climits>
 #include <cstdlib>
 #include <utility>
@@ -17,14 +18,21 @@ namespace sessionctl {
 namespace {
 
 constexpr int kMaxWorkers = 512;
-// Waiting FIFO opens may not take the last workers: those that would end the wait have to be
+// Calls that wait may not take the last workers: those that would end the wait have to be
 // served.
-constexpr int kMaxBlockedOpens = kMaxWorkers - 64;
+constexpr int kMaxBlockedCalls = kMaxWorkers - 64;
 // A worker that sees this many others idle goes away.
 constexpr int kSpareWorkers = 4;
 
+bool Has(const SyscallRow& row, ArgRole role) {
+  return std::any_of(row.args.begin(), row.args.end(),
+                     [role](const ArgSpec& arg) { return arg.role == role; });
+}
+
 bool ChangesSomething(const SyscallRow& row, const SyscallRequest& request) {
-  if (row.when == MediatedCall::When::kUnlessNative) return false;  // no file
+  const bool about_a_file =
+      Has(row, ArgRole::kPath) || Has(row, ArgRole::kOptionalPath) || Has(row, ArgRole::kFd);
+  if (!about_a_file || Has(row, ArgRole::kAddressOut)) return false;
   if (row.handler != FindSyscallRow(kNrOpenat2)->handler) return true;
   return (request.how.flags & (O_ACCMODE | O_CREAT | O_TRUNC)) != 0;
 }
@@ -35,7 +43,7 @@ Mediator::Mediator(const SessionView& session, Notifier notifier, AuditSink* aud
     : session_(session),
       notifier_(std::move(notifier)),
       audit_(audit),
-      blocking_(notifier_, kMaxBlockedOpens) {}
+      blocking_(notifier_, kMaxBlockedCalls) {}
 
 bool Mediator::Start() {
   idle_ = 1;
@@ -89,7 +97,7 @@ void Mediator::Work() {
 Reply Mediator::Answer(const Notification& call) {
   const SyscallRow* row = FindSyscallRow(call.nr);
   if (row == nullptr) return Reply::Error(ENOSYS);
-  CallContext context(session_, notifier_, blocking_, terminals_, call);
+  CallContext context(session_, notifier_, blocking_, terminals_, bound_names_, call);
   SysResult<SyscallRequest> request = DecodeRequest(*row, call, context.task());
   // What was read may belong to another process that got the same thread id (trap 18).
   if (!context.StillWaiting()) return Reply::CallerGone();

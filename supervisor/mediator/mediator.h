@@ -14,7 +14,8 @@
 
 #include "sandbox/notifier.h"
 #include "supervisor/mediator/audit_event.h"
-#include "supervisor/mediator/blocking_open.h"
+#include "supervisor/mediator/blocking_calls.h"
+#include "supervisor/mediator/bound_names.h"
 #include "supervisor/mediator/reply.h"
 #include "supervisor/mediator/session_view.h"
 #include "supervisor/mediator/terminals.h"
@@ -47,8 +48,9 @@ class Mediator {
   const SessionView& session_;
   Notifier notifier_;
   AuditSink* const audit_;
-  BlockingOpens blocking_;
+  BlockingCalls blocking_;
   Terminals terminals_;
+  BoundNames bound_names_;
   std::atomic<int> workers_ = 0;
   std::atomic<int> idle_ = 0;
   std::atomic<uint64_t> calls_ = 0;

@@ -1,6 +1,7 @@
 #include "supervisor/mediator/syscall_args.h"
 
 #include <linux/limits.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/time.h>
 #include <sys/xattr.h>
@@ -9,6 +10,8 @@
 #include <algorithm>
 #include <cstring>
 #include <utility>
+
+#include "sandbox/socket_address.h"
 
 namespace sessionctl {
 namespace {
@@ -107,6 +110,19 @@ class Decoder {
       case ArgRole::kCpuMask: return DecodeCpuMask(arg);
       case ArgRole::kSchedAttr: return DecodeSchedAttr(arg);
       case ArgRole::kOut: DecodeOut(arg); return Done{};
+      case ArgRole::kSocketAddress: DecodeSocketAddress(arg); return Done{};
+      case ArgRole::kBacklog: request_.backlog = Int(arg); return Done{};
+      case ArgRole::kSendFlags: request_.send_flags = Int(arg); return Done{};
+      case ArgRole::kBuffer:
+      case ArgRole::kAddressOut:
+        request_.data_address = Value(arg);
+        request_.data_size = Next(arg);
+        return Done{};
+      case ArgRole::kMessage: request_.data_address = Value(arg); return Done{};
+      case ArgRole::kMessages:
+        request_.data_address = Value(arg);
+        request_.data_size = static_cast<unsigned>(Next(arg));
+        return Done{};
     }
     return Errno(ENOSYS);
   }
@@ -183,6 +199,19 @@ class Decoder {
     if (!read.ok()) return read;
     request_.times = {timespec{times.actime, 0}, timespec{times.modtime, 0}};
     return Done{};
+  }
+
+  // move_addr_to_kernel(), net/socket.c; the kernel looks at the descriptor first.
+  void DecodeSocketAddress(const ArgSpec& arg) {
+    const int size = static_cast<int>(Next(arg));
+    if (size < 0 || static_cast<size_t>(size) > sizeof(sockaddr_storage)) {
+      request_.address_error = EINVAL;
+      return;
+    }
+    request_.address.resize(static_cast<size_t>(size));
+    request_.address_error =
+        task_.ReadMemory(Value(arg), request_.address.data(), request_.address.size()).error();
+    request_.paths[0].path = SocketAddressText(request_.address);
   }
 
   SysStatus DecodeXattrName(uint64_t address) {

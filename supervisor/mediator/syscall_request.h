@@ -64,6 +64,14 @@ struct SyscallRequest {
   std::string memory_name;
   int memory_name_error = 0;  // what the name could not be read for
   TaskCall task_call;
+  std::string address;  // of connect, bind, sendto: as the caller wrote it
+  int address_error = 0;
+  int send_flags = 0;  // MSG_
+  int backlog = 0;
+  // What a send takes its payload from, read piece by piece as it is sent; where getsockname
+  // writes.
+  uint64_t data_address = 0;
+  uint64_t data_size = 0;  // bytes; of sendmmsg, messages; of getsockname, where the length stands
 };
 
 }  // namespace sessionctl

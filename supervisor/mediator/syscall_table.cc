@@ -4,7 +4,6 @@
 #include <sys/resource.h>
 #include <sys/syscall.h>
 
-#include "policy/syscall_groups.h"
 #include "supervisor/mediator/handler_calls.h"
 #include "supervisor/mediator/handlers/handlers.h"
 
@@ -30,6 +29,8 @@ constexpr ArgSpec Gid(int reg) { return In(ArgRole::kGid, reg); }
 constexpr ArgSpec XattrName(int reg) { return In(ArgRole::kXattrName, reg); }
 constexpr ArgSpec XattrValue(int reg) { return In(ArgRole::kXattrValue, reg); }
 constexpr ArgSpec XattrFlags(int reg) { return In(ArgRole::kXattrFlags, reg); }
+constexpr ArgSpec SocketAddress(int reg) { return In(ArgRole::kSocketAddress, reg); }
+constexpr ArgSpec SendFlags(int reg) { return In(ArgRole::kSendFlags, reg); }
 constexpr ArgSpec NoFollow() { return Const(ArgRole::kAtFlags, AT_SYMLINK_NOFOLLOW); }
 
 constexpr ArgSpec Task(int reg) { return In(ArgRole::kTask, reg); }
@@ -43,19 +44,25 @@ constexpr ArgSpec Output(int reg, uint64_t size) {
 
 constexpr auto kUnlessRead = MediatedCall::When::kUnlessRead;
 constexpr auto kUnlessNative = MediatedCall::When::kUnlessNative;
+constexpr auto kAlways = MediatedCall::When::kAlways;
+constexpr auto kNoMemfdExec = MediatedCall::Under::kNoMemfdExec;
+constexpr auto kMediatedSends = MediatedCall::Under::kMediatedSends;
+constexpr auto kMediatedListens = MediatedCall::Under::kMediatedListens;
+constexpr auto kShortenedNames = MediatedCall::Under::kShortenedNames;
 
 constexpr char kOfAnother[] = "for another task than the caller itself";
 constexpr char kOfOthers[] = "for others than the calling thread";
 constexpr uint64_t kSchedParamSize = 4;  // struct sched_param of the kernel
 constexpr uint64_t kRlimit64Size = 16;
 
-// Every spelling of trap 36. What an architecture does not have (aarch64: no open, mkdir, …) is
-// left out of its table. One row a call:
+// Every spelling of trap 36, and the calls that name a socket's address. What an architecture does
+// not have (aarch64: no open, mkdir, …) is left out of its table. One row a call:
 // clang-format off
 std::vector<SyscallRow> MakeTable() {
   return {
       {SYS_openat, "openat", {DirFd(0), Path(1), OpenFlags(2), Mode(3)}, HandleOpen, kUnlessRead},
-      {kNrOpenat2, "openat2", {DirFd(0), Path(1), In(ArgRole::kOpenHow, 2)}, HandleOpen},
+      {kNrOpenat2, "openat2", {DirFd(0), Path(1), In(ArgRole::kOpenHow, 2)}, HandleOpen, kAlways, {},
+       "keeps its flags in memory"},
       {SYS_renameat, "renameat", {DirFd(0), Path(1), DirFd(2), Path(3)}, HandleRename},
       {SYS_renameat2, "renameat2",
        {DirFd(0), Path(1), DirFd(2), Path(3), In(ArgRole::kRenameFlags, 4)}, HandleRename},
@@ -92,7 +99,7 @@ std::vector<SyscallRow> MakeTable() {
        {AtFlags(4), In(ArgRole::kFileAttr, 2), DirFd(0), OptionalPath(1)}, HandleFileSetattr},
       {SYS_memfd_create, "memfd_create",
        {In(ArgRole::kMemoryFlags, 1), In(ArgRole::kMemoryName, 0)}, HandleMemfdCreate,
-       kUnlessNative, {{{1, kMfdNoexecSeal, kMfdNoexecSeal}}}, "without MFD_NOEXEC_SEAL", kMemfdExecGroup},
+       kUnlessNative, {{{1, kMfdNoexecSeal, kMfdNoexecSeal}}}, "without MFD_NOEXEC_SEAL", kNoMemfdExec},
       {SYS_prlimit64, "prlimit64", {Task(0), Input(2, kRlimit64Size), Output(3, kRlimit64Size)},
        HandleTask, kUnlessNative, {{IntIs(0, 0)}}, kOfAnother},
       {SYS_sched_setaffinity, "sched_setaffinity", {Task(0), In(ArgRole::kCpuMask, 2)}, HandleTask,
@@ -107,6 +114,20 @@ std::vector<SyscallRow> MakeTable() {
        kUnlessNative, {{IntIs(0, PRIO_PROCESS), IntIs(1, 0)}}, kOfOthers},
       {SYS_ioprio_set, "ioprio_set", {Which(0), Task(1)}, HandleIoprioSet,
        kUnlessNative, {{IntIs(0, kIoprioWhoProcess), IntIs(1, 0)}}, kOfOthers},
+      {SYS_connect, "connect", {Fd(0), SocketAddress(1)}, HandleConnect, kAlways, {},
+       "names its destination in memory"},
+      {SYS_bind, "bind", {Fd(0), SocketAddress(1)}, HandleBind, kAlways, {},
+       "names an address in memory, or makes a socket file"},
+      {SYS_listen, "listen", {Fd(0), In(ArgRole::kBacklog, 1)}, HandleListen, kAlways, {},
+       "chooses an address where the socket has none", kMediatedListens},
+      {SYS_getsockname, "getsockname", {Fd(0), In(ArgRole::kAddressOut, 1)}, HandleGetsockname,
+       kAlways, {}, "tells the name by which a socket was bound", kShortenedNames},
+      {SYS_sendto, "sendto", {Fd(0), SocketAddress(4), In(ArgRole::kBuffer, 1), SendFlags(3)},
+       HandleSendto, kUnlessNative, {{WordIs(4, 0)}}, "with a destination", kMediatedSends},
+      {SYS_sendmsg, "sendmsg", {Fd(0), In(ArgRole::kMessage, 1), SendFlags(2)}, HandleSendmsg,
+       kAlways, {}, "may name a destination", kMediatedSends},
+      {SYS_sendmmsg, "sendmmsg", {Fd(0), In(ArgRole::kMessages, 1), SendFlags(3)}, HandleSendmmsg,
+       kAlways, {}, "may name a destination", kMediatedSends},
 #ifdef SYS_open
       {SYS_open, "open", {Path(0), OpenFlags(1), Mode(2)}, HandleOpen, kUnlessRead},
       {SYS_creat, "creat",
@@ -163,6 +184,13 @@ const char* RoleName(ArgRole role) {
     case ArgRole::kCpuMask: return "CPU mask";
     case ArgRole::kSchedAttr: return "sched_attr";
     case ArgRole::kOut: return "old value";
+    case ArgRole::kSocketAddress: return "socket address";
+    case ArgRole::kAddressOut: return "room for a socket address";
+    case ArgRole::kBacklog: return "backlog";
+    case ArgRole::kSendFlags: return "MSG_ flags";
+    case ArgRole::kBuffer: return "data";
+    case ArgRole::kMessage: return "msghdr";
+    case ArgRole::kMessages: return "mmsghdr[]";
   }
   return "";
 }
@@ -188,12 +216,12 @@ const SyscallRow* FindSyscallRow(int nr) {
 std::vector<MediatedCall> MediatedCalls() {
   std::vector<MediatedCall> calls;
   for (const SyscallRow& row : SyscallTable()) {
-    int flags_arg = -1;
+    MediatedCall call = {row.nr,     row.name, row.when,  -1,
+                         row.native, row.use,  row.under, CallsOfHandler(row.handler)};
     for (const ArgSpec& arg : row.args) {
-      if (arg.role == ArgRole::kOpenFlags && row.when == kUnlessRead) flags_arg = arg.reg;
+      if (arg.role == ArgRole::kOpenFlags && row.when == kUnlessRead) call.flags_arg = arg.reg;
     }
-    calls.push_back(MediatedCall{row.nr, row.name, row.when, flags_arg, row.native, row.use,
-                                 row.unless_group, CallsOfHandler(row.handler)});
+    calls.push_back(call);
   }
   return calls;
 }

@@ -49,6 +49,14 @@ enum class ArgRole : uint8_t {
   kCpuMask,    // the same, its size in the register before
   kSchedAttr,  // struct sched_attr, which begins with its size
   kOut,        // a pointer to what the kernel writes; the constant: its size
+  // Of a call on a socket:
+  kSocketAddress,  // struct sockaddr in memory, its length in the next register
+  kAddressOut,     // where one is told, and where its length is, in the next register
+  kBacklog,
+  kSendFlags,
+  kBuffer,    // what is sent, its size in the next register
+  kMessage,   // struct msghdr in memory
+  kMessages,  // struct mmsghdr[] in memory, their number in the next register
 };
 
 // The arguments stand in the order in which the kernel looks at them, so that of several bad ones
@@ -62,16 +70,16 @@ struct ArgSpec {
 
 using SyscallHandler = Reply (*)(CallContext& context, const SyscallRequest& request);
 
+// From `when` on as in MediatedCall.
 struct SyscallRow {
   int nr;
   const char* name;
   std::array<ArgSpec, 6> args;
   SyscallHandler handler;
   MediatedCall::When when = MediatedCall::When::kAlways;
-  // Of kUnlessNative, as in MediatedCall.
   std::vector<std::vector<FilterCondition>> native = {};
   const char* use = "";
-  const char* unless_group = "";
+  MediatedCall::Under under = MediatedCall::Under::kEveryPolicy;
 };
 
 const std::vector<SyscallRow>& SyscallTable();

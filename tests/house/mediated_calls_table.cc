@@ -27,6 +27,20 @@ const char* When(const SyscallRow& row) {
   return "?";
 }
 
+const char* Under(const SyscallRow& row) {
+  switch (row.under) {
+    case MediatedCall::Under::kEveryPolicy: return "";
+    case MediatedCall::Under::kNoMemfdExec: return ", unless `memfd_exec` is allowed";
+    case MediatedCall::Under::kMediatedSends:
+      return ", where datagrams may name a destination (UDP rules, `unix_datagrams`)";
+    case MediatedCall::Under::kMediatedListens:
+      return ", where TCP rules hold, unless `network.listen` has `:0`";
+    case MediatedCall::Under::kShortenedNames:
+      return ", where a writable mount has rules or another mount in it";
+  }
+  return "?";
+}
+
 void PrintMediated() {
   std::vector<SyscallRow> rows = sessionctl::SyscallTable();
   std::sort(rows.begin(), rows.end(),
@@ -34,8 +48,8 @@ void PrintMediated() {
   printf("## Mediated: carried out by the broker\n\n");
   printf("| call | number | arguments | when |\n| --- | --- | --- | --- |\n");
   for (const SyscallRow& row : rows) {
-    const char* when = When(row);
-    printf("| `%s` | %d | %s | %s |\n", row.name, row.nr, DescribeArguments(row).c_str(), when);
+    printf("| `%s` | %d | %s | %s%s |\n", row.name, row.nr, DescribeArguments(row).c_str(),
+           When(row), Under(row));
   }
 }
 
@@ -54,6 +68,9 @@ void PrintDenied() {
     const char* allowed = group.wall[0] != '\0' ? "cannot be allowed" : group.cost;
     printf("| `%s` | %s | %s | %s |\n", group.name, calls.c_str(), group.reason, allowed);
   }
+  printf(
+      "\nThe group `network` (`socket`, `socketpair`, `setsockopt`, and sends with `MSG_FASTOPEN`) "
+      "follows from `[network]`:\nsee [policy.md](policy.md#rules) and `policy explain`.\n");
 }
 
 void PrintNative() {

@@ -16,7 +16,8 @@ namespace {
 // Seconds; under a sanitizer and a full load the slowest takes minutes.
 constexpr double kTimeLimit = 500;
 
-harness::Outcome RunOnce(std::vector<std::string> argv, const std::string& scope) {
+harness::Outcome RunOnce(std::vector<std::string> argv, const std::string& scope,
+                         const std::vector<std::string>& flags) {
   const harness::ScratchDirectory directory;
   if (argv[0].find('/') == std::string::npos) {
     harness::CopyProgram(harness::TestcasePath(argv[0]), directory / argv[0]);
@@ -24,20 +25,21 @@ harness::Outcome RunOnce(std::vector<std::string> argv, const std::string& scope
   }
   signal(SIGPIPE, SIG_DFL);  // as a program expects it
   std::optional<harness::SessionFlags> session;
-  if (!scope.empty()) session = {.mounts = {directory.path()}, .scope = scope};
+  if (!scope.empty()) session = {.mounts = {directory.path()}, .scope = scope, .extra = flags};
   return RunEither(session,
                    {.argv = argv, .directory = directory.path(), .time_limit = kTimeLimit});
 }
 
-void ExpectSame(const std::vector<std::string>& argv, std::optional<int> exit_code) {
-  const harness::Outcome bare = RunOnce(argv, "");
+void ExpectSame(const std::vector<std::string>& argv, std::optional<int> exit_code,
+                const std::vector<std::string>& flags = {}) {
+  const harness::Outcome bare = RunOnce(argv, "", {});
   ASSERT_FALSE(bare.timed_out) << bare.out << bare.err;
   ASSERT_FALSE(bare.out.empty());
   if (exit_code.has_value()) {
     ASSERT_EQ(bare.exit_code, *exit_code) << bare.out << bare.err;
   }
   for (const char* scope : {"writes", "all"}) {
-    const harness::Outcome inside = RunOnce(argv, scope);
+    const harness::Outcome inside = RunOnce(argv, scope, flags);
     EXPECT_FALSE(inside.timed_out) << scope << ":\n" << inside.out << inside.err;
     EXPECT_EQ(inside.exit_code, bare.exit_code) << scope << ":\n" << inside.err;
     EXPECT_EQ(inside.out, bare.out) << scope << ":\n" << inside.err;
@@ -48,7 +50,10 @@ void ExpectSame(const std::vector<std::string>& argv, std::optional<int> exit_co
 
 }  // namespace
 
-void ExpectSameBareAndInside(const std::vector<std::string>& argv) { ExpectSame(argv, 0); }
+void ExpectSameBareAndInside(const std::vector<std::string>& argv,
+                             const std::vector<std::string>& flags) {
+  ExpectSame(argv, 0, flags);
+}
 
 void ExpectSameScript(const std::vector<std::string>& shell, const std::string& script) {
   std::vector<std::string> argv = shell;

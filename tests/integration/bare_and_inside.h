@@ -12,7 +12,9 @@ namespace sessionctl {
 // only mount. argv[0] with a slash is run as it is; a plain name is a program of tests/testcases,
 // which is copied into the directory. Expects exit code 0, something said, and the same words three
 // times. What was said is printed once, so that the counts are in the test's log.
-void ExpectSameBareAndInside(const std::vector<std::string>& argv);
+// `flags` are further ones of the sessions.
+void ExpectSameBareAndInside(const std::vector<std::string>& argv,
+                             const std::vector<std::string>& flags = {});
 
 // The same for a script that `shell` runs, with the script's own exit code.
 void ExpectSameScript(const std::vector<std::string>& shell, const std::string& script);

@@ -67,7 +67,8 @@ def start(options, base, rounds, in_session):
         # without capabilities can make no namespace.
         policy.write_text(f'version = 1\nextends = ["default"]\n[[mount]]\nhost = "{work}"\n[filesystem]\n'
                           f'read = ["{base}/tools"]\n[mediation]\nscope = "{options.scope}"\n'
-                          '[process]\nallow_groups = ["leases", "ipc"]\n', encoding="utf-8")
+                          '[process]\nallow_groups = ["leases", "ipc"]\n'
+                          '[network]\nmode = "host"\nunix_datagrams = true\n', encoding="utf-8")
         argv = [str(base / "tools" / "sessionctl"), "run", "--policy", str(policy), "--", *argv]
     environment = {"PATH": "/usr/bin:/bin:/usr/sbin:/sbin", "HOME": str(work), "TMPDIR": str(work), "LANG": "C.UTF-8",
                    "SESSIONCTL_STATE_DIR": str(base / "state")}

@@ -2,6 +2,7 @@
 
     python3 compare_run.py --sessionctl PATH --driver FILE [--user root|ordinary] [--scope writes|all]…
                            [--need PROGRAM]… [--mount DIR]… [--device PATH]… [--ignore REGEX]… [--ipc RULE]
+                           [--network LINE]…
 
 All runs happen in a directory of the same name with the same environment and credentials, so that nothing legitimate
 differs but times: the bare one has no capabilities and no_new_privs as well, because no session has any.
@@ -43,7 +44,7 @@ def policy_text(options, base, scope):
         lines += ["[[mount]]", f"host = {json.dumps(directory)}"]
     lines += ["[filesystem]", f"read = {json.dumps([str(base / 'tools'), *options.read])}",
               f"devices = {json.dumps(options.device)}", "[process]", f"ipc = {json.dumps(options.ipc)}",
-              "[mediation]", f"scope = {json.dumps(scope)}"]
+              "[mediation]", f"scope = {json.dumps(scope)}", "[network]", *options.network]
     return "\n".join(lines) + "\n"
 
 
@@ -172,6 +173,7 @@ def parse_options():
     parser.add_argument("--read", action="append", default=[], help="a path outside the mounts to grant for reading")
     parser.add_argument("--device", action="append", default=[], help="a device to grant")
     parser.add_argument("--ipc", default="auto", help="process.ipc of the session's policy")
+    parser.add_argument("--network", action="append", default=[], help="a line of [network]; none otherwise")
     parser.add_argument("--need", action="append", default=[], help="a program; without it the test is skipped")
     parser.add_argument("--argument", action="append", default=[], help="an argument for the driver")
     parser.add_argument("--timeout", type=int, default=900)

@@ -47,8 +47,8 @@ class Place:
         argv = self.suite.argv(unit, work, self.options.timeout, cases)
         if in_session:
             sets = [word for name, value in environment.items() for word in ("-e", f"{name}={value}")]
-            argv = [str(self.base / "tools" / "sessionctl"), "run", "--mount", str(work), "--scope", self.options.scope,
-                    *sets, "--", *argv]
+            argv = [str(self.base / "tools" / "sessionctl"), "run", "--net", "host", "--unix-datagrams",
+                    "--mount", str(work), "--scope", self.options.scope, *sets, "--", *argv]
         state = {"SESSIONCTL_STATE_DIR": str(self.base / "state")}
         with tempfile.TemporaryFile(mode="w+", encoding="utf-8", errors="replace") as output:
             try:

@@ -39,6 +39,9 @@ void Put(const std::string& path, Leaf leaf);
 // Prints one JSON line; the errno is that of the failed call just made.
 void Report(const std::string& call, const std::string& what, long result);
 
+// A part of the mode `errnos`: calls on sockets.
+void TrySockets();
+
 // The modes. Each returns the exit code.
 int RunErrnos();
 int RunFlip(const std::string& inside, const std::string& outside, long rounds);

@@ -330,6 +330,7 @@ int RunErrnos() {
     TryRegisters(call);
   }
   TryOtherArguments();
+  TrySockets();
   return 0;
 }
 

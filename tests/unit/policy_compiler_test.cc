@@ -44,7 +44,7 @@ KernelFeatures Modern() {
 
 std::vector<MediatedCall> Calls() {
   return {{257, "openat", When::kUnlessRead, 2},
-          {437, "openat2", When::kAlways, -1},
+          {437, "openat2", When::kAlways, -1, {}, "keeps its flags in memory"},
           {452, "fchmodat2", When::kAlways, -1}};
 }
 
@@ -104,44 +104,8 @@ TEST_F(PolicyCompiler, OneMountKeepsReadsNative) {
   EXPECT_FALSE(compiled.reads_mediated);
   EXPECT_THAT(compiled.reads_reason, HasSubstr("equally public"));
   EXPECT_EQ(compiled.mounts[0].mount.guest, root_ + "/a");
-  EXPECT_EQ(
-      AccessOf(compiled.session_domain, root_ + "/a"),
-      landlock::kFsReadFile | landlock::kFsReadDir | landlock::kFsExecute | landlock::kFsMakeSock);
-}
-
-// bind(2) walks its path itself, so its right must end where nothing else has to be decided.
-TEST_F(PolicyCompiler, SocketsAreMadeNativelyInTheOneWritableMountWithoutRules) {
-  const auto makes_sockets = [this](const std::vector<Mount>& mounts) {
-    for (const LandlockGrant& grant : CompileOk(mounts).session_domain.grants) {
-      if ((grant.access & landlock::kFsMakeSock) != 0) return true;
-    }
-    return false;
-  };
-  policy_ = *LoadProfile("default");
-  for (const MediationScope scope : {MediationScope::kAuto, MediationScope::kAll}) {
-    policy_.scope = scope;
-    EXPECT_TRUE(makes_sockets({At("/a")}));
-    EXPECT_FALSE(makes_sockets({At("/a"), At("/b")}));
-    Mount read_only = At("/b");
-    read_only.mode = MountMode::kReadOnly;
-    EXPECT_FALSE(makes_sockets({read_only}));
-    EXPECT_TRUE(makes_sockets({At("/a"), read_only}));
-    std::filesystem::create_directory(root_ + "/a/below");
-    read_only.host = root_ + "/a/below";
-    EXPECT_FALSE(makes_sockets({At("/a"), read_only}));
-    Mount mount = At("/a");
-    mount.deny = {"x"};
-    EXPECT_FALSE(makes_sockets({mount}));
-    mount = At("/a");
-    mount.read_only = {"x"};
-    EXPECT_FALSE(makes_sockets({mount}));
-    mount = At("/a");
-    mount.symlinks = SymlinkRule::kNone;
-    EXPECT_FALSE(makes_sockets({mount}));
-    mount = At("/a");
-    mount.hardlinks = HardlinkRule::kSingle;
-    EXPECT_FALSE(makes_sockets({mount}));
-  }
+  EXPECT_EQ(AccessOf(compiled.session_domain, root_ + "/a"),
+            landlock::kFsReadFile | landlock::kFsReadDir | landlock::kFsExecute);
 }
 
 TEST_F(PolicyCompiler, ReadsAreMediatedWhenARuleMakesADifference) {
@@ -175,8 +139,7 @@ TEST_F(PolicyCompiler, SessionDomainNeverWrites) {
     EXPECT_EQ(compiled.session_domain.handled_fs, landlock::FsAccessOfAbi(7));
     EXPECT_EQ(compiled.session_domain.scoped, landlock::ScopesOfAbi(7));
     for (const LandlockGrant& grant : compiled.session_domain.grants) {
-      const uint64_t own = grant.path == root_ + "/a" ? landlock::kFsMakeSock : 0;
-      EXPECT_EQ(grant.access & kWriteRights & ~own, 0U) << grant.path;
+      EXPECT_EQ(grant.access & kWriteRights, 0U) << grant.path;
     }
   }
 }

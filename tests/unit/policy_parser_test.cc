@@ -434,8 +434,9 @@ void CheckTable(const Json& table, const std::string& header, const std::string&
     if (name == "mount" || name == "extends") continue;
     EXPECT_TRUE(property.contains("description")) << name;
     const std::string before = header + (name == "host" ? "" : required);
-    const absl::Status right =
-        ParsePolicy(before + name + " = " + Sample(property) + "\n", "p").status();
+    const bool is_rules = name == "allow" || name == "listen";  // of [network]
+    const std::string sample = is_rules ? "[\"127.0.0.1:80\"]" : Sample(property);
+    const absl::Status right = ParsePolicy(before + name + " = " + sample + "\n", "p").status();
     EXPECT_TRUE(right.ok()) << right;
     Error(before + name + " = " + WrongSample(property) + "\n");
     if (property.contains("enum")) Error(before + name + " = \"no such choice\"\n");

@@ -136,7 +136,7 @@ TEST_F(PrivilegesTest, ChildGivesUpWhatIsTheBrokersOwn) {
 
 // What a broker with CAP_SYS_PTRACE rests on: the domain counts, whatever the capability says.
 bool EnterDomain() {
-  absl::StatusOr<LandlockRuleset> ruleset = LandlockRuleset::Create(landlock::kFsWriteFile, 0);
+  absl::StatusOr<LandlockRuleset> ruleset = LandlockRuleset::Create(landlock::kFsWriteFile, 0, 0);
   return ruleset.ok() && ruleset->RestrictSelf().ok();
 }
 

@@ -26,9 +26,9 @@ const std::set<std::string>& OnlyOnX86() {
 const std::set<std::string>& CallsWithoutPath() {
   // clang-format off
   static const auto* const names = new std::set<std::string>{
-      "_sysctl", "accept", "accept4", "adjtimex", "afs_syscall", "alarm", "arch_prctl", "bind",
+      "_sysctl", "accept", "accept4", "adjtimex", "afs_syscall", "alarm", "arch_prctl",
       "brk", "cachestat", "capget", "capset", "clock_adjtime", "clock_getres", "clock_gettime",
-      "clock_nanosleep", "clock_settime", "clone", "clone3", "close", "close_range", "connect",
+      "clock_nanosleep", "clock_settime", "clone", "clone3", "close", "close_range",
       "copy_file_range", "create_module", "dup", "dup2", "dup3", "epoll_create", "epoll_create1",
       "epoll_ctl", "epoll_ctl_old", "epoll_pwait", "epoll_pwait2", "epoll_wait", "epoll_wait_old",
       "eventfd", "eventfd2", "exit", "exit_group", "fadvise64", "fallocate", "fchdir", "fcntl",
@@ -37,10 +37,10 @@ const std::set<std::string>& CallsWithoutPath() {
       "get_kernel_syms", "get_mempolicy", "get_robust_list", "get_thread_area", "getcpu", "getcwd",
       "getdents", "getdents64", "getegid", "geteuid", "getgid", "getgroups", "getitimer",
       "getpeername", "getpgid", "getpgrp", "getpid", "getpmsg", "getppid", "getpriority",
-      "getrandom", "getresgid", "getresuid", "getrlimit", "getrusage", "getsid", "getsockname",
+      "getrandom", "getresgid", "getresuid", "getrlimit", "getrusage", "getsid",
       "getsockopt", "gettid", "gettimeofday", "getuid", "inotify_init", "inotify_init1",
       "inotify_rm_watch", "io_cancel", "io_destroy", "io_getevents", "io_pgetevents", "io_setup",
-      "io_submit", "ioctl", "ioprio_get", "kill", "listen", "lseek",
+      "io_submit", "ioctl", "ioprio_get", "kill", "lseek",
       "lsm_get_self_attr", "lsm_list_modules", "lsm_set_self_attr", "madvise", "map_shadow_stack",
       "mbind", "membarrier", "memfd_secret", "migrate_pages", "mincore", "mlock",
       "mlock2", "mlockall", "mmap", "modify_ldt", "move_pages", "mprotect", "mq_getsetattr",
@@ -55,7 +55,7 @@ const std::set<std::string>& CallsWithoutPath() {
       "rt_tgsigqueueinfo", "sched_get_priority_max", "sched_get_priority_min",
       "sched_getaffinity", "sched_getattr", "sched_getparam", "sched_getscheduler",
       "sched_rr_get_interval", "sched_yield", "seccomp", "security", "select", "semctl", "semget",
-      "semop", "semtimedop", "sendfile", "sendmmsg", "sendmsg", "sendto", "set_mempolicy",
+      "semop", "semtimedop", "sendfile", "set_mempolicy",
       "set_mempolicy_home_node", "set_robust_list", "set_thread_area", "set_tid_address",
       "setdomainname", "setfsgid", "setfsuid", "setgid", "setgroups", "sethostname", "setitimer",
       "setpgid", "setregid", "setresgid", "setresuid", "setreuid", "setrlimit",
@@ -159,10 +159,11 @@ TEST(SyscallTable, HasEverySpelling) {
       "openat", "openat2", "renameat", "renameat2", "mkdirat", "unlinkat", "linkat", "symlinkat",
       "mknodat", "fchmod", "fchmodat", "fchmodat2", "fchown", "fchownat", "utimensat", "truncate",
       "setxattr", "lsetxattr", "fsetxattr", "setxattrat", "removexattr", "lremovexattr",
-      "fremovexattr", "removexattrat", "file_setattr",
-      // … and those that do not take a path.
-      "memfd_create", "prlimit64", "setpriority", "ioprio_set", "sched_setaffinity",
-      "sched_setattr", "sched_setparam", "sched_setscheduler"};
+      "fremovexattr", "removexattrat", "file_setattr", "connect", "bind", "sendto", "sendmsg",
+      "sendmmsg",
+      // … and those that take neither a path nor an address.
+      "getsockname", "listen", "memfd_create", "prlimit64", "setpriority", "ioprio_set",
+      "sched_setaffinity", "sched_setattr", "sched_setparam", "sched_setscheduler"};
 #ifdef __x86_64__
   expected.insert(OnlyOnX86().begin(), OnlyOnX86().end());
 #endif

@@ -35,7 +35,7 @@ const std::vector<MediatedCall>& Mediated() {
                                      -1,
                                      {{{1, 8, 8}}},
                                      "without MFD_NOEXEC_SEAL",
-                                     kMemfdExecGroup},
+                                     MediatedCall::Under::kNoMemfdExec},
                                     {SYS_setpriority,
                                      "setpriority",
                                      When::kUnlessNative,

@@ -32,6 +32,13 @@ Reply HandleMemfdCreate(CallContext& context, const SyscallRequest& request);
 Reply HandleTask(CallContext& context, const SyscallRequest& request);
 Reply HandleSetpriority(CallContext& context, const SyscallRequest& request);
 Reply HandleIoprioSet(CallContext& context, const SyscallRequest& request);
+Reply HandleConnect(CallContext& context, const SyscallRequest& request);
+Reply HandleBind(CallContext& context, const SyscallRequest& request);
+Reply HandleGetsockname(CallContext& context, const SyscallRequest& request);
+Reply HandleListen(CallContext& context, const SyscallRequest& request);
+Reply HandleSendto(CallContext& context, const SyscallRequest& request);
+Reply HandleSendmsg(CallContext& context, const SyscallRequest& request);
+Reply HandleSendmmsg(CallContext& context, const SyscallRequest& request);
 
 }  // namespace sessionctl
 

@@ -187,9 +187,8 @@ class OpenCall {
     int flags = static_cast<int>(ReopenFlags());
     bool may_block =
         S_ISFIFO(object.info.st_mode) && !Has(O_NONBLOCK) && (how_.flags & O_ACCMODE) != O_RDWR;
-    SysResult<OwnedFd> opened =
-        may_block ? context_.blocking().Open(context_.task(), context_.id(), path.c_str(), flags)
-                  : OpenAt(AT_FDCWD, path.c_str(), flags);
+    const auto open = [&] { return OpenAt(AT_FDCWD, path.c_str(), flags); };
+    SysResult<OwnedFd> opened = may_block ? context_.MayBlock(open) : open();
     if (opened.ok() && Terminals::IsMultiplexer(object.info)) {
       context_.terminals().Remember(opened->get());
     }

@@ -1,11 +1,11 @@
 #!/bin/bash
-# PostgreSQL: initdb, a server, pgbench, a crash and its recovery, a dump and a restore. As an ordinary user.
+# PostgreSQL: initdb, a server on a socket file and on loopback, pgbench, a crash and its recovery, a dump and a restore. As an ordinary user.
 set -euo pipefail
 directory=$(ls -d /usr/lib/postgresql/*/bin | sort -V | tail -1)
 export PATH="$directory:$PATH" PGDATA="$PWD/data" PGHOST="$PWD" PGPORT=65432 PGUSER=tester PGDATABASE=postgres
 initdb --auth=trust --username=tester --no-sync --no-instructions -E UTF8 --locale=C >initdb.log 2>&1 || { cat initdb.log; exit 1; }
 cat >>data/postgresql.conf <<C
-listen_addresses = ''
+listen_addresses = '127.0.0.1'
 unix_socket_directories = '$PWD'
 max_connections = 20
 shared_buffers = 16MB
@@ -20,6 +20,7 @@ query() { psql -X -q -A -t -v ON_ERROR_STOP=1 <<<"$1"; }
 start
 query 'create table items (id serial primary key, v text); insert into items (v) select md5(i::text) from generate_series(1, 2000) i'
 pgbench -i -q -s 1 >/dev/null 2>&1
+PGHOST=127.0.0.1 pgbench -c 2 -j 2 -t 10 -n 2>/dev/null | grep -E 'processed|failed'
 pgbench -c 4 -j 2 -t 25 -n 2>/dev/null | grep -E 'processed|failed'
 query 'select count(*), md5(string_agg(v, chr(10) order by id)) from items'
 query 'create index on items (v); set max_parallel_workers_per_gather = 2; set min_parallel_table_scan_size = 0; set parallel_setup_cost = 0; select count(*) from items a join items b using (v)'
