@@ -75,7 +75,7 @@ TEST_P(HostileFamily, ReachesBareAndNotFromASession) {
 std::vector<Scenario> Scenarios() {
   std::vector<Scenario> all;
   for (const char* family : {"signals", "processes", "proc", "ipc", "descriptors", "terminal",
-                             "kernel", "memory", "files"}) {
+                             "kernel", "memory", "network", "files"}) {
     all.push_back({family, false});
     all.push_back({family, true});
   }
@@ -120,6 +120,21 @@ TEST(HostileSession, AllowedToDebugReachesNobodyElse) {
     flags.extra = {"--allow-group", "debug"};
     const std::vector<HostileResult> results = scene.Run({"processes", "proc", "signals"}, flags);
     EXPECT_GT(results.size(), 100U);
+    ExpectHeld(results);
+    EXPECT_EQ(scene.Harm(), "");
+  }
+}
+
+// Where some addresses are allowed, the others are held by the rules, not by the lack of sockets.
+TEST(HostileSession, AllowedToReachOneAddressReachesNoOther) {
+  for (const bool ordinary : {false, true}) {
+    if (!ordinary && !harness::RunningAsRoot()) continue;
+    HostileScene scene(UserOf(ordinary));
+    SessionFlags flags = scene.Flags();
+    flags.extra = {"--allow-net", "127.0.0.1:1",    "--allow-net",     "127.0.0.1:1/udp",
+                   "--listen",    "127.0.0.1:2-30", "--unix-datagrams"};
+    const std::vector<HostileResult> results = scene.Run({"network", "ipc"}, flags);
+    EXPECT_GT(results.size(), 30U);
     ExpectHeld(results);
     EXPECT_EQ(scene.Harm(), "");
   }

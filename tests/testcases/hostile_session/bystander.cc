@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <mqueue.h>
+#include <netinet/in.h>
 #include <signal.h>
 #include <sys/ipc.h>
 #include <sys/msg.h>
@@ -72,6 +73,21 @@ std::string ListenAbstract() {
   return name;
 }
 
+// A port of 127.0.0.1 on which it is to be reached; -1 where its session allows none.
+int ListenOnLoopback(int type) {
+  const int fd = socket(AF_INET, type, 0);
+  sockaddr_in address = {};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t size = sizeof(address);
+  auto* const raw = reinterpret_cast<sockaddr*>(&address);
+  if (bind(fd, raw, size) != 0 || (type == SOCK_STREAM && listen(fd, 64) != 0) ||
+      getsockname(fd, raw, &size) != 0) {
+    return -1;
+  }
+  return ntohs(address.sin_port);
+}
+
 void SendDescriptors(int connection, int directory, int file) {
   char data = 'x';
   iovec part = {&data, 1};
@@ -134,8 +150,9 @@ int RunBystander(const std::string& ready_file, const std::string& vault) {
   fprintf(ready, "pid=%d\nsecret=%p\nfd=%d\nshm=%d\nshm_key=%d\nmsg=%d\nsem=%d\nmq=%s\n", getpid(),
           static_cast<void*>(secret), fd, MakeSharedMemory(key), key, MakeMessage(),
           semget(IPC_PRIVATE, 1, 0600), MakeQueue().c_str());
-  fprintf(ready, "abstract=%s\naccomplice=%s\n", ListenAbstract().c_str(),
-          ListenAsAccomplice(ready_file + ".socket").c_str());
+  fprintf(ready, "abstract=%s\naccomplice=%s\ntcp=%d\nudp=%d\n", ListenAbstract().c_str(),
+          ListenAsAccomplice(ready_file + ".socket").c_str(), ListenOnLoopback(SOCK_STREAM),
+          ListenOnLoopback(SOCK_DGRAM));
   fclose(ready);
   if (rename((ready_file + ".new").c_str(), ready_file.c_str()) != 0) return 1;
   for (;;) pause();

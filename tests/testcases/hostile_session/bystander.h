@@ -3,6 +3,7 @@
 // socket, and says in a file where they are, as name=value lines:
 //   pid secret (an address) fd shm msg sem (ids) shm_key mq (a name) abstract (a socket's name)
 //   accomplice (a socket in the same directory that hands out descriptors of the vault)
+//   tcp udp (ports of 127.0.0.1)
 // Its name (/proc/PID/comm) begins with "quiet", and with "hit" once a signal has arrived.
 #ifndef TESTS_TESTCASES_HOSTILE_SESSION_BYSTANDER_H_
 #define TESTS_TESTCASES_HOSTILE_SESSION_BYSTANDER_H_

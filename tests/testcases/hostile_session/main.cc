@@ -47,7 +47,7 @@ std::vector<Attempt> AllAttempts() {
   std::vector<Attempt> all;
   for (const auto& table :
        {SignalAttempts, ProcessAttempts, ProcFileAttempts, IpcAttempts, DescriptorAttempts,
-        TerminalAttempts, KernelAttempts, MemoryAttempts, HostFileAttempts}) {
+        TerminalAttempts, KernelAttempts, MemoryAttempts, NetworkAttempts, HostFileAttempts}) {
     const std::vector<Attempt> rows = table();
     all.insert(all.end(), rows.begin(), rows.end());
   }

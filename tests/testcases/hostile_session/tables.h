@@ -16,6 +16,7 @@ std::vector<Attempt> DescriptorAttempts();
 std::vector<Attempt> TerminalAttempts();
 std::vector<Attempt> KernelAttempts();
 std::vector<Attempt> MemoryAttempts();
+std::vector<Attempt> NetworkAttempts();
 std::vector<Attempt> HostFileAttempts();
 
 }  // namespace hostile
