@@ -97,6 +97,10 @@ int KillDescendants(const std::vector<pid_t>& keep = {});
 std::vector<std::string> ResolveEnvironment(const CompiledPolicy& policy,
                                             const std::vector<std::string>& caller);
 
+// Where the command may be: itself when it has a slash, else along the session's own PATH.
+std::vector<std::string> ProgramPaths(const std::string& command,
+                                      const std::vector<std::string>& environment);
+
 }  // namespace sessionctl
 
 #endif  // SUPERVISOR_BROKER_H_

@@ -1,7 +1,8 @@
-// ResolveEnvironment (broker.h): a clean environment by default, and what the policy passes or
-// sets.
+// ResolveEnvironment and ProgramPaths (broker.h): a clean environment by default, and what the
+// policy passes or sets.
 #include <pwd.h>
 
+#include <algorithm>
 #include <map>
 #include <string>
 #include <vector>
@@ -57,6 +58,24 @@ std::vector<std::string> ResolveEnvironment(const CompiledPolicy& policy,
   environment.reserve(values.size());
   for (const auto& [name, value] : values) environment.push_back(absl::StrCat(name, "=", value));
   return environment;
+}
+
+std::vector<std::string> ProgramPaths(const std::string& command,
+                                      const std::vector<std::string>& environment) {
+  if (command.find('/') != std::string::npos) return {command};
+  std::string search;
+  for (const std::string& entry : environment) {
+    if (entry.compare(0, 5, "PATH=") == 0) search = entry.substr(5);
+  }
+  std::vector<std::string> paths;
+  size_t at = 0;
+  while (at <= search.size()) {
+    size_t end = std::min(search.find(':', at), search.size());
+    std::string directory = search.substr(at, end - at);
+    paths.push_back((directory.empty() ? "." : directory) + "/" + command);
+    at = end + 1;
+  }
+  return paths;
 }
 
 }  // namespace sessionctl

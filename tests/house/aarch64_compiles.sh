@@ -11,7 +11,7 @@ flags=(-std=c++20 -fsyntax-only -D_GNU_SOURCE -DTOML_HEADER_ONLY=0 -DTOML_SHARED
   -Wall -Wextra -Wno-missing-field-initializers)
 [ $# -gt 0 ] && files=("$@") || mapfile -t files < <(grep -lE 'SYS_|kNr|__x86_64__|__aarch64__' \
   sandbox/*.cc sandbox/base/*.cc policy/syscall_groups.cc policy/wall_plans.cc supervisor/mediator/*.cc \
-  supervisor/mediator/handlers/*.cc supervisor/broker.cc)
+  supervisor/mediator/handlers/*.cc supervisor/broker_process.cc)
 [ $# -gt 0 ] || files+=(policy/broker_filter.cc supervisor/broker_fence.cc supervisor/mediator/handler_calls.cc)
 failed=0
 printf '%s\n' "${files[@]}" | xargs -P "$(nproc)" -I{} sh -c \

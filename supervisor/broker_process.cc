@@ -1,0 +1,380 @@
+#include "supervisor/broker_process.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/sysmacros.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <cstring>
+#include <memory>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "sandbox/base/fd_channel.h"
+#include "sandbox/base/raw_log.h"
+#include "sandbox/base/syscalls.h"
+#include "sandbox/landlock.h"
+#include "sandbox/launch.h"
+#include "sandbox/namespaces.h"
+#include "sandbox/notifier.h"
+#include "sandbox/seccomp_filter.h"
+#include "sandbox/walls.h"
+#include "supervisor/audit_log.h"
+#include "supervisor/broker_fence.h"
+#include "supervisor/mediator/mediator.h"
+#include "supervisor/mediator/session_view.h"
+#include "supervisor/session_domains.h"
+#include "supervisor/session_identity.h"
+
+namespace sessionctl {
+namespace {
+
+sigset_t SignalSet(std::initializer_list<int> signals) {
+  sigset_t set;
+  sigemptyset(&set);
+  for (int signal : signals) sigaddset(&set, signal);
+  return set;
+}
+
+// What the session may write is no limit of the broker's own log. Only after the command was
+// forked: it keeps the limits that it was given.
+void RaiseOwnLimits() {
+  rlimit limit;
+  if (getrlimit(RLIMIT_FSIZE, &limit) == 0) {
+    limit.rlim_cur = limit.rlim_max;
+    setrlimit(RLIMIT_FSIZE, &limit);
+  }
+  signal(SIGXFSZ, SIG_IGN);  // EFBIG is answer enough
+}
+
+// Everything from the fork on. Never returns to the caller's code.
+class BrokerProcess {
+ public:
+  BrokerProcess(const BrokerOptions& options, BrokerInheritance inherited)
+      : options_(options),
+        policy_(std::move(inherited.policy)),
+        events_(std::move(inherited.events)),
+        parent_(inherited.parent),
+        mask_(inherited.mask) {}
+
+  [[noreturn]] void Run() {
+    BlockSignals();
+    if (absl::Status fenced = Prepare(); !fenced.ok()) FailStart(kOwnFailure, fenced.ToString());
+    StartSession();
+    for (;;) ServeSignals();
+  }
+
+ private:
+  void BlockSignals();
+  void DieWithParent() const;
+  void CloseInherited() const;
+  absl::Status Prepare();
+  absl::Status AssumeIdentity();
+  absl::Status EnterNamespaces() const;
+  absl::Status EnterDomain();
+  void StartSession();
+  SysResult<OwnedFd> BorrowListener(int channel) const;
+  void TakeListener(int channel);
+  void AwaitExec(int status);
+  void ServeSignals();
+  void ReapChildren();
+  [[noreturn]] void EndSession(int wait_status);
+  void RemoveForParent() const;
+  [[noreturn]] void FailStart(int exit_code, const std::string& message);
+  BrokerEvent MakeEvent(BrokerEvent::Kind kind) const;
+  void Send(const BrokerEvent& event) const;
+  std::string ExecFailure(const LaunchFailure& failure, int* exit_code) const;
+
+  const BrokerOptions& options_;
+  const CompiledPolicy policy_;
+  OwnedFd events_;
+  const pid_t parent_;
+  const sigset_t mask_;  // what the command starts with
+  OwnedFd signals_;
+  OwnedFd null_;
+  std::unique_ptr<SessionView> view_;
+  std::unique_ptr<LandlockRuleset> session_ruleset_;
+  std::vector<sock_filter> filter_;
+  std::vector<sock_filter> own_filter_;
+  std::unique_ptr<AuditLog> audit_;
+  std::unique_ptr<Mediator> mediator_;
+  pid_t command_ = -1;
+};
+
+// The terminal's signals are the command's business. SIGTERM ends the session: it is also what
+// comes when the parent dies.
+void BrokerProcess::BlockSignals() {
+  sigset_t blocked = SignalSet(
+      {SIGINT, SIGQUIT, SIGTSTP, SIGTTIN, SIGTTOU, SIGHUP, SIGPIPE, SIGTERM, SIGCHLD, SIGUSR1});
+  sigprocmask(SIG_SETMASK, &blocked, nullptr);
+  sigset_t served = SignalSet({SIGTERM, SIGCHLD});
+  signals_.Reset(signalfd(-1, &served, SFD_CLOEXEC));
+  DieWithParent();
+  prctl(PR_SET_NAME, "session-broker");
+}
+
+// Again after each change of credentials: the kernel forgets it then (commit_creds).
+void BrokerProcess::DieWithParent() const {
+  prctl(PR_SET_PDEATHSIG, SIGTERM);
+  if (getppid() != parent_) _exit(kOwnFailure);
+}
+
+// The parent's descriptors (its lock, its state) are not the broker's.
+void BrokerProcess::CloseInherited() const {
+  std::vector<int> keep = {events_.get(),     signals_.get(),     options_.audit_fd,
+                           options_.stdin_fd, options_.stdout_fd, options_.stderr_fd};
+  const std::vector<int>& kept = policy_.policy.process.keep_fds;
+  keep.insert(keep.end(), kept.begin(), kept.end());
+  std::sort(keep.begin(), keep.end());
+  CloseAllBut(keep);
+}
+
+// Broker and session share it: the broker needs nobody's objects, and may make those of the
+// session.
+absl::Status BrokerProcess::EnterNamespaces() const {
+  SysStatus entered = Done{};
+  if (policy_.ipc == IpcPlan::kNamespace) entered = EnterIpcNamespace();
+  if (policy_.ipc == IpcPlan::kUserNamespace) entered = EnterIpcNamespaceAsUser();
+  DieWithParent();
+  if (entered.ok()) return absl::OkStatus();
+  return absl::FailedPreconditionError(
+      absl::StrCat("an IPC namespace of the session's own: ", strerror(entered.error()),
+                   " (are user namespaces allowed? process.ipc = \"none\" does without)"));
+}
+
+absl::Status BrokerProcess::Prepare() {
+  CloseInherited();
+  if (absl::Status entered = EnterNamespaces(); !entered.ok()) return entered;
+  if (prctl(PR_SET_CHILD_SUBREAPER, 1) != 0) {
+    return absl::InternalError(absl::StrCat("PR_SET_CHILD_SUBREAPER: ", strerror(errno)));
+  }
+  // The broker's own, opened and looked at before there is a session (trap 53).
+  SysResult<OwnedFd> null = OpenAt(AT_FDCWD, "/dev/null", O_RDWR | O_NOFOLLOW);
+  SysResult<struct stat> null_info = null.ok() ? Fstat(null->get()) : Errno(null.error());
+  if (!null_info.ok() || null_info->st_rdev != makedev(1, 3)) {
+    return absl::FailedPreconditionError("/dev/null is not the null device");
+  }
+  null_ = std::move(*null);
+  absl::StatusOr<SessionView> view = SessionView::Create(policy_);
+  if (!view.ok()) return view.status();
+  view_ = std::make_unique<SessionView>(*std::move(view));
+  absl::StatusOr<std::vector<sock_filter>> filter = CompileFilter(policy_.filter);
+  if (!filter.ok()) return filter.status();
+  filter_ = *std::move(filter);
+  absl::StatusOr<std::vector<sock_filter>> own_filter = CompileFilter(policy_.broker_filter);
+  if (!own_filter.ok()) return own_filter.status();
+  own_filter_ = *std::move(own_filter);
+  if (options_.audit_fd >= 0 && policy_.policy.audit != AuditLevel::kOff) {
+    audit_ =
+        std::make_unique<AuditLog>(options_.audit_fd, policy_.policy.audit, options_.session_id);
+  }
+  return EnterDomain();
+}
+
+absl::Status BrokerProcess::AssumeIdentity() {
+  if (absl::Status taken = TakeIdentity(policy_, view_.get()); !taken.ok()) return taken;
+  DieWithParent();
+  return absl::OkStatus();
+}
+
+// Both rulesets are made before the first is enforced: inside it, not every grant can be opened any
+// more.
+absl::Status BrokerProcess::EnterDomain() {
+  if (absl::Status assumed = AssumeIdentity(); !assumed.ok()) return assumed;
+  if (policy_.session_domain.handled_fs == 0) return absl::OkStatus();  // best_effort, no Landlock
+  absl::StatusOr<LandlockRuleset> session = MakeRuleset(policy_.session_domain, *view_);
+  if (!session.ok()) return session.status();
+  session_ruleset_ = std::make_unique<LandlockRuleset>(*std::move(session));
+  absl::StatusOr<LandlockRuleset> broker = MakeRuleset(policy_.broker_domain, *view_);
+  if (!broker.ok()) return broker.status();
+  if (!kWalls.broker_landlock) return absl::OkStatus();
+  if (SysStatus restricted = broker->RestrictSelf(); !restricted.ok()) {
+    return absl::InternalError(
+        absl::StrCat("entering the broker's Landlock domain: ", strerror(restricted.error())));
+  }
+  return absl::OkStatus();
+}
+
+void BrokerProcess::StartSession() {
+  int channel[2];
+  int status[2];
+  if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, channel) != 0 ||
+      pipe2(status, O_CLOEXEC) != 0) {
+    FailStart(kOwnFailure, absl::StrCat("socketpair: ", strerror(errno)));
+  }
+  LaunchPlan plan(ProgramPaths(options_.argv[0], options_.environment), options_.argv,
+                  options_.environment);
+  plan.stdio[0] = options_.stdin_fd;
+  plan.stdio[1] = options_.stdout_fd;
+  plan.stdio[2] = options_.stderr_fd;
+  plan.keep_fds = policy_.policy.process.keep_fds;
+  plan.working_directory = policy_.working_directory;
+  plan.own_terminal_session = !options_.foreground;
+  plan.signal_mask = mask_;
+  PlanAttributes(policy_, &plan);
+  plan.ruleset = session_ruleset_.get();
+  plan.filter = &filter_;
+  plan.channel = channel[1];
+  plan.lend_listener = policy_.network.sends_mediated;
+  plan.status = status[1];
+  command_ = fork();
+  if (command_ < 0) FailStart(kOwnFailure, absl::StrCat("fork: ", strerror(errno)));
+  if (command_ == 0) plan.RunChild();
+  if (options_.foreground) setpgid(0, 0);  // out of the terminal's foreground group
+  close(channel[1]);
+  close(status[1]);
+  TakeListener(channel[0]);
+  AwaitExec(status[0]);
+  close(channel[0]);
+  close(status[0]);
+}
+
+// The listener by its number in the child, which waits (LaunchPlan::lend_listener).
+SysResult<OwnedFd> BrokerProcess::BorrowListener(int channel) const {
+  int number = -1;
+  ssize_t size;
+  do {
+    size = recv(channel, &number, sizeof(number), MSG_WAITALL);
+  } while (size < 0 && errno == EINTR);
+  if (size != sizeof(number)) return Errno(EPIPE);
+  SysResult<OwnedFd> child = PidfdOpen(command_, 0);
+  if (!child.ok()) return child;
+  return PidfdGetfd(child->get(), number);
+}
+
+void BrokerProcess::TakeListener(int channel) {
+  SysResult<OwnedFd> listener =
+      policy_.network.sends_mediated ? BorrowListener(channel) : ReceiveDescriptor(channel);
+  if (!listener.ok()) {
+    // The status pipe tells why, unless the child is still there, waiting for the broker.
+    if (listener.error() != EPIPE) RawLog("broker: taking the listener", listener.error());
+    shutdown(channel, SHUT_RDWR);
+    return;
+  }
+  // The broker keeps nothing of the session's streams, so that their ends are seen when the session
+  // closes them.
+  dup2(null_.get(), STDIN_FILENO);
+  dup2(null_.get(), STDOUT_FILENO);
+  for (int fd : {options_.stdin_fd, options_.stdout_fd, options_.stderr_fd}) {
+    if (fd > STDERR_FILENO) close(fd);
+  }
+  for (int fd : policy_.policy.process.keep_fds) close(fd);
+  RaiseOwnLimits();
+  mediator_ = std::make_unique<Mediator>(*view_, Notifier(std::move(*listener)), audit_.get());
+  if (SysStatus fenced = EnterBrokerFence(own_filter_, events_.get()); !fenced.ok()) {
+    FailStart(kOwnFailure, absl::StrCat("the broker's own fence: ", strerror(fenced.error())));
+  }
+  if (!mediator_->Start()) FailStart(kOwnFailure, "no thread for the mediator");
+  if (!WriteAll(channel, "g", 1).ok()) return;
+}
+
+// End of file on the status pipe means that the command was executed.
+void BrokerProcess::AwaitExec(int status) {
+  LaunchFailure failure;
+  ssize_t size;
+  do {
+    size = read(status, &failure, sizeof(failure));
+  } while (size < 0 && errno == EINTR);
+  if (size == static_cast<ssize_t>(sizeof(failure))) {
+    int exit_code = kOwnFailure;
+    std::string message = ExecFailure(failure, &exit_code);
+    FailStart(exit_code, message);
+  }
+  if (mediator_ == nullptr) FailStart(kOwnFailure, "the session ended before it began");
+  BrokerEvent event = MakeEvent(BrokerEvent::Kind::kStarted);
+  event.pid = command_;
+  Send(event);
+}
+
+std::string BrokerProcess::ExecFailure(const LaunchFailure& failure, int* exit_code) const {
+  std::string reason = strerror(failure.error);
+  if (failure.stage != LaunchFailure::Stage::kExec) {
+    std::string where = failure.stage == LaunchFailure::Stage::kWorkingDirectory
+                            ? absl::StrCat(" ", policy_.working_directory)
+                            : "";
+    return absl::StrCat(LaunchStageName(failure.stage), where, ": ", reason);
+  }
+  *exit_code = failure.error == ENOENT ? kNotFound : kNotExecutable;
+  std::string text = absl::StrCat(options_.argv[0], ": ", reason);
+  if (failure.error == EACCES) {
+    absl::StrAppend(&text,
+                    " (not executable, or in no grant with exec: try --rox with its directory)");
+  }
+  return text;
+}
+
+void BrokerProcess::ServeSignals() {
+  signalfd_siginfo info;
+  if (read(signals_.get(), &info, sizeof(info)) != static_cast<ssize_t>(sizeof(info))) return;
+  if (info.ssi_signo == SIGTERM) EndSession(SIGKILL);
+  ReapChildren();
+}
+
+void BrokerProcess::ReapChildren() {
+  int status;
+  pid_t pid;
+  while ((pid = waitpid(-1, &status, WNOHANG | WUNTRACED | WCONTINUED | __WALL)) > 0) {
+    if (pid != command_) continue;  // an orphan of the session
+    if (WIFEXITED(status) || WIFSIGNALED(status)) EndSession(status);
+    BrokerEvent event =
+        MakeEvent(WIFSTOPPED(status) ? BrokerEvent::Kind::kStopped : BrokerEvent::Kind::kContinued);
+    event.pid = command_;
+    event.wait_status = status;
+    Send(event);
+  }
+}
+
+void BrokerProcess::EndSession(int wait_status) {
+  KillDescendants();
+  if (getppid() != parent_) RemoveForParent();
+  BrokerEvent event = MakeEvent(BrokerEvent::Kind::kExited);
+  event.pid = command_;
+  event.wait_status = wait_status;
+  Send(event);
+  _exit(0);
+}
+
+void BrokerProcess::RemoveForParent() const {
+  for (const MountView& mount : view_->mounts()) {
+    if (mount.rules->is_shared_memory) EmptySharedMemory(mount.root.fd());
+  }
+}
+
+void BrokerProcess::FailStart(int exit_code, const std::string& message) {
+  KillDescendants();
+  BrokerEvent event = MakeEvent(BrokerEvent::Kind::kStartFailed);
+  event.exit_code = exit_code;
+  snprintf(event.message, sizeof(event.message), "%s", message.c_str());
+  Send(event);
+  _exit(kOwnFailure);
+}
+
+BrokerEvent BrokerProcess::MakeEvent(BrokerEvent::Kind kind) const {
+  BrokerEvent event = {};
+  event.kind = kind;
+  if (mediator_ != nullptr) {
+    event.mediated_calls = mediator_->calls();
+    event.denials = mediator_->denials();
+  }
+  return event;
+}
+
+void BrokerProcess::Send(const BrokerEvent& event) const {
+  if (send(events_.get(), &event, sizeof(event), MSG_NOSIGNAL) < 0) RawLog("broker: send", errno);
+}
+
+}  // namespace
+
+void RunBroker(const BrokerOptions& options, BrokerInheritance inherited) {
+  BrokerProcess(options, std::move(inherited)).Run();
+}
+
+}  // namespace sessionctl
