@@ -365,6 +365,7 @@ void AddPolicyFlags(CLI::App& app, PolicyFlags& flags) {
   AddGrantFlags(app, flags);
   AddProcessFlags(app, flags);
   AddNetworkFlags(app, flags);
+  AddLimitFlags(app, flags);
   app.add_option("--scope", flags.scope,
                  "What is mediated at least: auto (by the policy), writes, or all path calls")
       ->check(CLI::IsMember(ScopeNames()))
@@ -397,6 +398,7 @@ absl::StatusOr<SessionPolicy> BuildPolicy(const PolicyFlags& flags) {
                                  flags.keep_fds.end());
   AddNetwork(flags, policy);
   AddScalars(flags, policy);
+  ApplyLimitFlags(flags, policy);
   return policy;
 }
 

@@ -6,11 +6,13 @@
 
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "CLI/CLI.hpp"
 #include "absl/status/statusor.h"
 #include "policy/policy.h"
+#include "policy/policy_keys.h"
 
 namespace sessionctl {
 
@@ -26,10 +28,15 @@ struct PolicyFlags {
   bool dns = false;
   bool unix_datagrams = false;
   std::optional<int> min_landlock_abi;
+  std::vector<std::pair<std::string, KeyValue>> limits;  // keys of [limits]
 };
 
 // Declares the flags on `app`; `flags` must outlive it.
 void AddPolicyFlags(CLI::App& app, PolicyFlags& flags);
+
+// The part of AddPolicyFlags and of BuildPolicy that is [limits] (limit_flags.cc).
+void AddLimitFlags(CLI::App& app, PolicyFlags& flags);
+void ApplyLimitFlags(const PolicyFlags& flags, SessionPolicy& policy);
 
 // "SRC[:DST][:MODE]", DST absolute, MODE words separated by commas: rw, ro, exec, noexec, create.
 // Errors: kInvalidArgument.

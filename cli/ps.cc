@@ -32,12 +32,23 @@ std::string CommandLine(const std::vector<std::string>& words) {
   return Printable(line);
 }
 
+// The code, and the limit that ended the session.
+std::string ExitText(const SessionRecord& record) {
+  if (!record.exit.has_value()) return "-";
+  const std::string code = std::to_string(ShellExitCode(*record.exit));
+  const auto ended_it = [&](const SessionLimit& limit) {
+    return limit.name == record.exit->reason;
+  };
+  const bool by_limit = std::any_of(record.limits.begin(), record.limits.end(), ended_it);
+  return by_limit ? code + " " + record.exit->reason : code;
+}
+
 Row MakeRow(const SessionRecord& record) {
   const bool alive = record.state == SessionState::kRunning && record.process.pid != 0;
   return {record.id,
           record.name.empty() ? "-" : Printable(record.name),
           SessionStateName(record.state),
-          record.exit.has_value() ? std::to_string(ShellExitCode(*record.exit)) : "-",
+          ExitText(record),
           alive ? std::to_string(record.process.pid) : "-",
           record.created,
           CommandLine(record.command)};

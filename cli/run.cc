@@ -28,8 +28,9 @@ constexpr char kRunDescription[] = "Run a program as a session, in the foregroun
 constexpr char kRunFooter[] =
     "Synopsis: sessionctl run [OPTIONS] [--] CMD [ARGS...]\n"
     "Options end at the first word that is not one; CMD and ARGS are passed word for word.\n\n"
-    "Exit code: the command's own; 128+N when signal N ended it; 125 when sessionctl failed;\n"
-    "126 when CMD cannot be executed; 127 when it is not found; 2 for a usage error.\n\n"
+    "Exit code: the command's own; 128+N when signal N ended it; 124 at a limit of time; 125 when\n"
+    "sessionctl failed; 126 when CMD cannot be executed; 127 when it is not found; 2 for a usage "
+    "error.\n\n"
     "Examples:\n"
     "  sessionctl run --mount . -- make -j2\n"
     "  sessionctl run --mount /srv/data:ro --rw /tmp/out --deny '**/.env' python3 job.py\n"
@@ -65,10 +66,19 @@ ordered_json DescribeEnd(const ForegroundOutcome& outcome) {
   ordered_json event = {{"event", "exited"}, {"exit_code", outcome.exit_code}};
   event["signal"] = outcome.signal != 0 ? ordered_json(outcome.signal) : ordered_json(nullptr);
   const char* how = outcome.signal != 0 ? "signal" : "exited";
+  if (outcome.ended != SessionEnd::kNone) how = SessionEndName(outcome.ended);
   event["reason"] = outcome.error.empty() ? how : outcome.error;
   event["mediated_calls"] = outcome.mediated_calls;
   event["denials"] = outcome.denials;
   return event;
+}
+
+std::string DescribeLimit(const CompiledPolicy& policy, const std::string& name) {
+  std::string text = "the session was ended at its limit: " + name;
+  for (const PlannedLimit& limit : policy.limits.limits) {
+    if (limit.name == name) text += " " + limit.text;
+  }
+  return text;
 }
 
 absl::StatusOr<OwnedFd> OpenAuditFile(const std::string& path) {
@@ -107,6 +117,9 @@ int RunSession(const RunFlags& flags, const StatusWriter& status, const Compiled
     status.Write(event);
   });
   status.Write(DescribeEnd(outcome));
+  if (outcome.ended != SessionEnd::kNone) {
+    return Fail(outcome.exit_code, DescribeLimit(policy, SessionEndName(outcome.ended)));
+  }
   return outcome.error.empty() ? outcome.exit_code : Fail(outcome.exit_code, outcome.error);
 }
 

@@ -92,6 +92,12 @@ std::vector<BrokerNeed> MakeNeeds() {
         {"setfsuid", {IntIs(0, ~uint32_t{0})}}}},  // asks whose it is
       {"the audit, and telling its parent",
        {{"write"}, {"writev"}, {"sendto", {WordIs(4, 0)}}, {"getppid"}}},
+      {"looking after its session's limits, by descriptors that it holds",
+       {{"poll"},
+        {"ppoll"},
+        {"getrusage"},
+        {"pidfd_send_signal", {IntIs(1, SIGTERM)}},
+        {"pidfd_send_signal", {IntIs(1, SIGCONT)}}}},
       {"ending the session, and its shared memory",
        {{"wait4"},
         {"waitid"},

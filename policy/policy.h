@@ -3,6 +3,7 @@
 #ifndef POLICY_POLICY_H_
 #define POLICY_POLICY_H_
 
+#include <cstdint>
 #include <map>
 #include <optional>
 #include <string>
@@ -16,6 +17,9 @@ struct SourceLocation {
   int line = 0;
   int column = 0;
 };
+
+// An amount that no limit is set for.
+inline constexpr int64_t kUnlimited = -1;
 
 enum class MountMode { kReadOnly, kReadWrite };
 enum class SymlinkRule { kBeneath, kNone };  // kNone: every link is refused (ELOOP)
@@ -84,6 +88,21 @@ struct EnvironmentPolicy {
   std::map<std::string, std::string> set;  // wins over pass
 };
 
+// What a session may use up, as a whole unless said.
+struct LimitsPolicy {
+  int64_t memory = kUnlimited;      // bytes
+  int64_t pids = kUnlimited;        // tasks: processes and threads
+  double cpu = 0;                   // processors; 0: no limit
+  int64_t cpu_time = kUnlimited;    // milliseconds, like all times here
+  int64_t wall_time = kUnlimited;   // since the command started
+  int64_t idle_time = kUnlimited;   // without anything done
+  int64_t open_files = kUnlimited;  // of one process
+  int64_t file_size = kUnlimited;   // bytes, of one file
+  int64_t core = kUnlimited;        // bytes
+  int64_t stack = kUnlimited;       // bytes, of a main thread
+  int64_t grace = 10'000;           // from the signal at a time limit to the end
+};
+
 struct KernelPolicy {
   int min_landlock_abi = 0;
   bool best_effort =
@@ -101,6 +120,7 @@ struct SessionPolicy {
   NetworkPolicy network;
   EnvironmentPolicy environment;
   AuditLevel audit = AuditLevel::kDenials;
+  LimitsPolicy limits;
   KernelPolicy kernel;
 };
 

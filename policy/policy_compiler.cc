@@ -348,6 +348,12 @@ absl::StatusOr<CompiledPolicy> CompilePolicy(const SessionPolicy& policy,
   compiled.session_domain = PlanSessionDomain(compiled, features.landlock_abi);
   compiled.filter = PlanFilter(compiled, mediated_calls);
   compiled.broker_filter = PlanBrokerFilter(compiled, mediated_calls);
+  absl::StatusOr<LimitPlan> limits =
+      PlanLimits(policy.limits, features.cgroup,
+                 policy.kernel.best_effort ? &compiled.missing_walls : nullptr);
+  if (!limits.ok()) return limits.status();
+  compiled.limits = *std::move(limits);
+  compiled.cgroup_directory = features.cgroup.directory;
   return compiled;
 }
 

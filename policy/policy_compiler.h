@@ -11,6 +11,7 @@
 #include "absl/status/statusor.h"
 #include "policy/glob_set.h"
 #include "policy/identity.h"
+#include "policy/limit_plan.h"
 #include "policy/mediated_call.h"
 #include "policy/network_plan.h"
 #include "policy/policy.h"
@@ -80,7 +81,9 @@ struct CompiledPolicy {
   LandlockPlan broker_domain;   // the outer one
   LandlockPlan session_domain;  // the inner one: no write right on anything mediated
   FilterPlan filter;
-  FilterPlan broker_filter;                // what the broker itself may call
+  FilterPlan broker_filter;  // what the broker itself may call
+  LimitPlan limits;
+  std::string cgroup_directory;            // where limits.has_cgroup makes one
   std::vector<std::string> missing_walls;  // only under best_effort
   std::vector<std::string> warnings;       // what whoever starts it should know
 };
@@ -103,8 +106,8 @@ absl::StatusOr<CompiledPolicy> CompilePolicy(const SessionPolicy& policy,
                                              const KernelFeatures& features,
                                              const std::vector<MediatedCall>& mediated_calls);
 
-// The text of `policy explain`: grants, which calls are mediated, native or denied and why, the
-// Landlock rights of both domains, the filter in pseudo-code.
+// The text of `policy explain`: grants, limits and who holds them, which calls are mediated, native
+// or denied and why, the Landlock rights of both domains, the filter in pseudo-code.
 std::string ExplainPolicy(const CompiledPolicy& compiled,
                           const std::vector<MediatedCall>& mediated_calls);
 

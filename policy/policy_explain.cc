@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "policy/path_text.h"
 #include "policy/policy_compiler.h"
@@ -147,6 +148,18 @@ bool HasNestedMounts(const CompiledPolicy& compiled) {
     }
   }
   return false;
+}
+
+void AppendLimits(const LimitPlan& plan, std::string* text) {
+  if (plan.limits.empty()) {
+    absl::StrAppend(text, "Limits: none\n");
+    return;
+  }
+  absl::StrAppend(text, "Limits\n");
+  for (const PlannedLimit& limit : plan.limits) {
+    absl::StrAppendFormat(text, "  %-12s%-8s%s: %s\n", limit.name, limit.text,
+                          LimitHolderName(limit.holder), limit.effect);
+  }
 }
 
 // What a reader would not guess from the grants.
@@ -312,6 +325,7 @@ std::string ExplainPolicy(const CompiledPolicy& compiled,
   AppendGrants(compiled, &text);
   AppendIdentity(compiled, &text);
   AppendNetwork(compiled, &text);
+  AppendLimits(compiled.limits, &text);
   AppendNotes(compiled, &text);
   absl::StrAppend(&text, "\n");
   AppendCalls(compiled, mediated_calls, &text);

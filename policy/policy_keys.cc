@@ -4,6 +4,7 @@
 
 #include "policy/glob_set.h"
 #include "policy/identity.h"
+#include "policy/integer_key.h"
 #include "policy/network_plan.h"
 #include "policy/syscall_groups.h"
 
@@ -46,23 +47,6 @@ PolicyKey<T> BoolKey(std::string section, std::string name, std::string descript
           std::move(description),
           [field](T* target, const KeyValue& value) { field(*target) = std::get<bool>(value); },
           [field](const T& source) -> KeyValue { return field(const_cast<T&>(source)); }};
-}
-
-template <typename T, typename Field>
-PolicyKey<T> IntegerKey(std::string section, std::string name, std::string description,
-                        int64_t minimum, int64_t maximum, Field field) {
-  PolicyKey<T> key = {
-      std::move(section),
-      std::move(name),
-      KeyType::kInteger,
-      std::move(description),
-      [field](T* target, const KeyValue& value) {
-        field(*target) = static_cast<int>(std::get<int64_t>(value));
-      },
-      [field](const T& source) -> KeyValue { return int64_t{field(const_cast<T&>(source))}; }};
-  key.minimum = minimum;
-  key.maximum = maximum;
-  return key;
 }
 
 // `names` in the order of the enumerators.
@@ -386,7 +370,7 @@ std::vector<PolicyKey<Mount>> MakeMountKeys() {
 const std::vector<PolicyKey<SessionPolicy>>& PolicyKeys() {
   static const auto* const keys = [] {
     auto* all = new std::vector<PolicyKey<SessionPolicy>>(TopLevelKeys());
-    for (auto make : {SectionKeys, IdentityKeys, NetworkKeys}) {
+    for (auto make : {SectionKeys, IdentityKeys, NetworkKeys, LimitKeys}) {
       for (PolicyKey<SessionPolicy>& key : make()) all->push_back(std::move(key));
     }
     return all;

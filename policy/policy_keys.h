@@ -15,12 +15,12 @@
 
 namespace sessionctl {
 
-enum class KeyType { kString, kStringList, kStringMap, kBool, kInteger, kIntegerList };
+enum class KeyType { kString, kStringList, kStringMap, kBool, kInteger, kIntegerList, kNumber };
 
 using StringMap = std::map<std::string, std::string>;
 // One alternative a KeyType, in its order.
 using KeyValue = std::variant<std::string, std::vector<std::string>, StringMap, bool, int64_t,
-                              std::vector<int64_t>>;
+                              std::vector<int64_t>, double>;
 
 // One key of `T` (SessionPolicy, or Mount for the keys of [[mount]]).
 template <typename T>
@@ -32,7 +32,7 @@ struct PolicyKey {
   std::function<void(T*, const KeyValue&)> set;  // a list or a map grows, anything else is replaced
   std::function<KeyValue(const T&)> get;
   std::vector<std::string> choices = {};  // of a string or a list's elements; empty: any
-  int64_t minimum = 0;                    // of an integer or a list's elements
+  int64_t minimum = 0;  // of an integer or a list's elements; what a number is above
   int64_t maximum = 0;
   bool required = false;
   // What is wrong with a string, an element, or a map's key; "" when nothing is.
@@ -43,6 +43,12 @@ struct PolicyKey {
 
 const std::vector<PolicyKey<SessionPolicy>>& PolicyKeys();
 const std::vector<PolicyKey<Mount>>& MountKeys();
+
+// The part of PolicyKeys() that is [limits].
+std::vector<PolicyKey<SessionPolicy>> LimitKeys();
+// What is wrong with an amount of [limits] or of a flag; "" when nothing is.
+std::string CheckSize(const std::string& text);
+std::string CheckDuration(const std::string& text);
 
 // The sections in the order of the documentation, "" first; [[mount]] is not among them.
 const std::vector<std::string>& PolicySections();

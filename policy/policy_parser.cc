@@ -82,6 +82,7 @@ class ValueReader {
         return ReadList<int64_t>(node, name, "a list of integers", [&](const toml::node& item) {
           return ReadInteger(item, key, name);
         });
+      case KeyType::kNumber: return ReadNumber(node, key, name);
     }
     return Expected(node, name, "something else");
   }
@@ -123,6 +124,19 @@ class ValueReader {
     return KeyValue(value);
   }
 
+  template <typename T>
+  absl::StatusOr<KeyValue> ReadNumber(const toml::node& node, const PolicyKey<T>& key,
+                                      const std::string& name) const {
+    if (!node.is_number()) return Expected(node, name, "a number");
+    const double value = node.is_integer() ? static_cast<double>(node.as_integer()->get())
+                                           : node.as_floating_point()->get();
+    if (value > static_cast<double>(key.minimum) && value <= static_cast<double>(key.maximum)) {
+      return KeyValue(value);
+    }
+    return Error(node, name,
+                 absl::StrCat(value, " is not above ", key.minimum, " and at most ", key.maximum));
+  }
+
   template <typename Element, typename ReadItem>
   absl::StatusOr<KeyValue> ReadList(const toml::node& node, const std::string& name,
                                     const char* what, const ReadItem& read_item) const {
@@ -152,7 +166,9 @@ class ValueReader {
       if (!value.ok()) return value.status();
       values[entry_name] = std::get<std::string>(*std::move(value));
     }
-    return KeyValue(std::move(values));
+    KeyValue result;
+    result.emplace<StringMap>(std::move(values));
+    return result;
   }
 
   const std::string& source_;

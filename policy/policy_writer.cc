@@ -60,6 +60,7 @@ struct TomlValue {
   std::string operator()(const std::string& value) const { return TomlString(value); }
   std::string operator()(bool value) const { return value ? "true" : "false"; }
   std::string operator()(int64_t value) const { return absl::StrCat(value); }
+  std::string operator()(double value) const { return absl::StrFormat("%.15g", value); }
   std::string operator()(const std::vector<std::string>& values) const {
     if (values.size() < 2) {
       return values.empty() ? "[]" : absl::StrCat("[", TomlString(values.front()), "]");
@@ -119,6 +120,8 @@ Json ValueSchema(const PolicyKey<T>& key) {
       return {{"type", "object"}, {"additionalProperties", {{"type", "string"}}}};
     case KeyType::kBool: return {{"type", "boolean"}};
     case KeyType::kInteger: return IntegerSchema(key);
+    case KeyType::kNumber:
+      return {{"type", "number"}, {"exclusiveMinimum", key.minimum}, {"maximum", key.maximum}};
     case KeyType::kIntegerList: return {{"type", "array"}, {"items", IntegerSchema(key)}};
   }
   return Json::object();
@@ -130,7 +133,10 @@ Json KeySchema(const PolicyKey<T>& key) {
   schema["description"] = key.description;
   const KeyValue value = key.get(T{});
   if (std::holds_alternative<bool>(value)) schema["default"] = std::get<bool>(value);
-  if (std::holds_alternative<int64_t>(value)) schema["default"] = std::get<int64_t>(value);
+  // Below its minimum an integer stands for "no limit".
+  if (std::holds_alternative<int64_t>(value) && std::get<int64_t>(value) >= key.minimum) {
+    schema["default"] = std::get<int64_t>(value);
+  }
   if (!key.choices.empty() && std::holds_alternative<std::string>(value)) {
     schema["default"] = std::get<std::string>(value);
   }

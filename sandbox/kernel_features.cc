@@ -17,6 +17,7 @@
 #include <cstdint>
 
 #include "sandbox/base/syscalls.h"
+#include "sandbox/cgroup.h"
 #include "sandbox/landlock.h"
 #include "sandbox/namespaces.h"
 
@@ -216,6 +217,17 @@ void AppendSeccompReports(const KernelFeatures& f, std::vector<FeatureReport>& r
                      "Linux 5.19 or later"});
 }
 
+void AppendCgroupReports(const CgroupFeatures& f, std::vector<FeatureReport>& reports) {
+  const std::string remedy =
+      "a cgroup (version 2) that may be written: a systemd unit with Delegate=yes, or "
+      "SESSIONCTL_CGROUP";
+  reports.push_back({"cgroup", f.usable, false, f.directory,
+                     "limits.cpu; a session is killed process by process", remedy});
+  reports.push_back({"cgroup_controllers", f.memory && f.pids && f.cpu, false, "",
+                     "limits.memory and limits.pids are held by looking, limits.cpu by freezing",
+                     "the controllers memory, pids and cpu in it, not taken by version 1"});
+}
+
 void AppendOtherReports(const KernelFeatures& f, std::vector<FeatureReport>& reports) {
   reports.push_back({"openat2", f.openat2, true, "", "mediation: nothing resolves beneath a mount",
                      "Linux 5.6 or later; a container's seccomp profile must allow openat2"});
@@ -238,6 +250,7 @@ void AppendOtherReports(const KernelFeatures& f, std::vector<FeatureReport>& rep
                      "System V IPC answers ENOSYS, unless the policy says "
                      "process.ipc = \"private\" (which needs user namespaces)",
                      "start sessions as root, with CAP_SYS_ADMIN"});
+  AppendCgroupReports(f.cgroup, reports);
   reports.push_back(
       {"user_namespaces", f.user_namespaces, false, "",
        "an ordinary user's process.ipc = \"private\"",
@@ -256,6 +269,7 @@ KernelFeatures ProbeKernelFeatures() {
   features.fchmodat2 = ProbeFchmodat2();
   features.memfd_noexec_seal = ProbeMemfdNoexecSeal();
   features.ipc_namespaces = MayMakeIpcNamespace();
+  features.cgroup = ProbeCgroup();
   ProbeWithChild(features);
   return features;
 }

@@ -8,6 +8,15 @@
 
 namespace sessionctl {
 
+// What cgroups a session can have (sandbox/cgroup.h).
+struct CgroupFeatures {
+  bool usable = false;  // one of its own: killed and frozen as a whole
+  bool memory = false;  // with these controllers
+  bool pids = false;
+  bool cpu = false;
+  std::string directory;  // where it would be made, or why it cannot be
+};
+
 // Plain values, so that a test can describe another kernel.
 struct KernelFeatures {
   int landlock_abi = 0;                // 0: none
@@ -21,7 +30,8 @@ struct KernelFeatures {
   bool fchmodat2 = false;          // 6.6
   bool memfd_noexec_seal = false;  // 6.3: MFD_NOEXEC_SEAL
   bool ipc_namespaces = false;     // this process may make one without a user namespace
-  bool user_namespaces = false;    // an unprivileged process may make one (informative)
+  CgroupFeatures cgroup;
+  bool user_namespaces = false;  // an unprivileged process may make one (informative)
 };
 
 // Probes the running kernel for what a session start needs. Forks one short-lived child that

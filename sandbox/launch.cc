@@ -54,6 +54,8 @@ const char* LaunchStageName(LaunchFailure::Stage stage) {
     case LaunchFailure::Stage::kDescriptors: return "arranging descriptors";
     case LaunchFailure::Stage::kAttributes: return "setting the process's attributes";
     case LaunchFailure::Stage::kWorkingDirectory: return "entering the working directory";
+    case LaunchFailure::Stage::kCgroup: return "entering the session's cgroup";
+    case LaunchFailure::Stage::kLimits: return "setting the limits";
     case LaunchFailure::Stage::kLandlock: return "entering the Landlock domain";
     case LaunchFailure::Stage::kFilter: return "installing the seccomp filter";
     case LaunchFailure::Stage::kBroker: return "handing the listener to the broker";
@@ -131,6 +133,9 @@ void LaunchPlan::RunChild() const {
   if (!ArrangeDescriptors()) Fail(LaunchFailure::Stage::kDescriptors, errno);
   if (!SetAttributes()) Fail(LaunchFailure::Stage::kAttributes, errno);
   if (chdir(working_directory.c_str()) != 0) Fail(LaunchFailure::Stage::kWorkingDirectory, errno);
+  if (cgroup_procs >= 0 && write(cgroup_procs, "0", 1) != 1) {
+    Fail(LaunchFailure::Stage::kCgroup, errno);
+  }
   if (ruleset != nullptr) {
     SysStatus restricted = ruleset->RestrictSelf();
     if (!restricted.ok()) Fail(LaunchFailure::Stage::kLandlock, restricted.error());
@@ -149,6 +154,10 @@ void LaunchPlan::RunChild() const {
   } while (received < 0 && errno == EINTR);
   if (received != 1) Fail(LaunchFailure::Stage::kBroker, EPIPE);
   listener->Reset();
+  // Last, so that only the command has to live with them.
+  if (SysStatus limited = ApplyResourceLimits(limits); !limited.ok()) {
+    Fail(LaunchFailure::Stage::kLimits, limited.error());
+  }
   Execute();
 }
 

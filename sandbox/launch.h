@@ -16,6 +16,7 @@
 #include "sandbox/base/sys_result.h"
 #include "sandbox/capabilities.h"
 #include "sandbox/landlock.h"
+#include "sandbox/limits.h"
 
 namespace sessionctl {
 
@@ -27,6 +28,8 @@ struct LaunchFailure {
     kDescriptors,
     kAttributes,
     kWorkingDirectory,
+    kCgroup,
+    kLimits,
     kLandlock,
     kFilter,
     kBroker,  // the broker did not take the listener
@@ -51,12 +54,14 @@ class LaunchPlan {
   int stdio[3] = {0, 1, 2};
   std::vector<int> keep_fds;  // beyond 0, 1, 2; sorted
   std::string working_directory;
-  bool own_terminal_session = false;         // setsid: detached
-  sigset_t signal_mask = {};                 // what the command starts with
-  std::optional<CapabilitySet> keep_only;    // of the broker's capabilities; nullopt: all
-  std::optional<mode_t> umask;               // nullopt: the caller's
-  int nice = 0;                              // added
-  bool needs_own_keyring = false;            // else it is taken where the kernel gives one
+  bool own_terminal_session = false;       // setsid: detached
+  sigset_t signal_mask = {};               // what the command starts with
+  std::optional<CapabilitySet> keep_only;  // of the broker's capabilities; nullopt: all
+  std::optional<mode_t> umask;             // nullopt: the caller's
+  int nice = 0;                            // added
+  bool needs_own_keyring = false;          // else it is taken where the kernel gives one
+  std::vector<ResourceLimit> limits;
+  int cgroup_procs = -1;  // of the cgroup to enter, -1: it is there already, or there is none
   const LandlockRuleset* ruleset = nullptr;  // nullptr only under best_effort
   const std::vector<sock_filter>* filter = nullptr;
   int channel = -1;  // to the broker: the listener goes out, one byte comes back

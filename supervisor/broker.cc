@@ -15,6 +15,7 @@
 #include "absl/strings/str_cat.h"
 #include "sandbox/seccomp_filter.h"
 #include "supervisor/broker_process.h"
+#include "supervisor/session_store.h"
 
 namespace sessionctl {
 
@@ -43,6 +44,7 @@ absl::StatusOr<Broker> Broker::Start(const BrokerOptions& options) {
       broker.shared_memory_ = std::move(*made);
     }
   }
+  if (absl::Status made = broker.MakeCgroup(options); !made.ok()) return made;
   pid_t parent = getpid();
   broker.pid_ = fork();
   if (broker.pid_ < 0) return absl::ResourceExhaustedError(absl::StrCat("fork: ", strerror(errno)));
@@ -50,11 +52,34 @@ absl::StatusOr<Broker> Broker::Start(const BrokerOptions& options) {
     broker.events_.Reset();
     CompiledPolicy policy = *options.policy;
     if (broker.shared_memory_) AddSharedMemory(broker.shared_memory_->path(), &policy);
-    RunBroker(
-        options,
-        {.policy = std::move(policy), .events = std::move(theirs), .parent = parent, .mask = mask});
+    const SessionCgroup* cgroup = broker.cgroup_ ? &*broker.cgroup_ : nullptr;
+    RunBroker(options, {.policy = std::move(policy),
+                        .cgroup = cgroup,
+                        .events = std::move(theirs),
+                        .parent = parent,
+                        .mask = mask});
   }
   return broker;
+}
+
+// One that only helps to kill and to count may be missing; one that holds a limit may not.
+absl::Status Broker::MakeCgroup(const BrokerOptions& options) {
+  const CompiledPolicy& policy = *options.policy;
+  if (!policy.limits.has_cgroup) return absl::OkStatus();
+  SysResult<SessionCgroup> made =
+      SessionCgroup::Create(policy.cgroup_directory, NewSessionId(), policy.limits.cgroup);
+  if (made.ok()) {
+    cgroup_.emplace(std::move(*made));
+    return absl::OkStatus();
+  }
+  if (policy.limits.cgroup.empty() && policy.limits.watch.frozen_cpu == 0) return absl::OkStatus();
+  return absl::FailedPreconditionError(
+      absl::StrCat("limits: a cgroup in ", policy.cgroup_directory, ": ", strerror(made.error())));
+}
+
+void Broker::KillSession() {
+  if (cgroup_) (void)cgroup_->Kill().ok();
+  KillDescendants();
 }
 
 SysResult<std::optional<BrokerEvent>> Broker::ReadEvent() {

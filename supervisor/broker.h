@@ -16,6 +16,8 @@
 #include "policy/policy_compiler.h"
 #include "sandbox/base/owned_fd.h"
 #include "sandbox/base/sys_result.h"
+#include "sandbox/cgroup.h"
+#include "supervisor/limit_watcher.h"
 #include "supervisor/shared_memory.h"
 
 namespace sessionctl {
@@ -56,6 +58,7 @@ struct BrokerEvent {
   int refused_call;
   uint64_t mediated_calls;
   uint64_t denials;
+  SessionEnd ended;   // of kExited: the limit that ended the session, kNone when it ended by itself
   char message[768];  // NUL-terminated
 };
 
@@ -69,13 +72,18 @@ class Broker {
   pid_t pid() const { return pid_; }
   // Readable when an event waits; end of file when the broker has gone.
   int events_fd() const { return events_.get(); }
+  // Ends everything that is left of the session after the broker was killed.
+  void KillSession();
   // The next event; nullopt at end of file. Blocks; EAGAIN never. What it says is the broker's
   // word: a broker that was taken over says what it likes. The message has no control characters.
   SysResult<std::optional<BrokerEvent>> ReadEvent();
 
  private:
+  absl::Status MakeCgroup(const BrokerOptions& options);
+
   pid_t pid_ = -1;
   OwnedFd events_;
+  std::optional<SessionCgroup> cgroup_;
   std::optional<SharedMemory> shared_memory_;  // goes with this object, after the session
 };
 

@@ -33,6 +33,7 @@
 #include "supervisor/mediator/session_view.h"
 #include "supervisor/session_domains.h"
 #include "supervisor/session_identity.h"
+#include "supervisor/session_limits.h"
 
 namespace sessionctl {
 namespace {
@@ -61,6 +62,7 @@ class BrokerProcess {
   BrokerProcess(const BrokerOptions& options, BrokerInheritance inherited)
       : options_(options),
         policy_(std::move(inherited.policy)),
+        cgroup_(inherited.cgroup),
         events_(std::move(inherited.events)),
         parent_(inherited.parent),
         mask_(inherited.mask) {}
@@ -69,7 +71,7 @@ class BrokerProcess {
     BlockSignals();
     if (absl::Status fenced = Prepare(); !fenced.ok()) FailStart(kOwnFailure, fenced.ToString());
     StartSession();
-    for (;;) ServeSignals();
+    for (;;) Serve();
   }
 
  private:
@@ -81,9 +83,11 @@ class BrokerProcess {
   absl::Status EnterNamespaces() const;
   absl::Status EnterDomain();
   void StartSession();
+  void ForkCommand(LaunchPlan& plan);
   SysResult<OwnedFd> BorrowListener(int channel) const;
   void TakeListener(int channel);
   void AwaitExec(int status);
+  void Serve();
   void ServeSignals();
   void ReapChildren();
   [[noreturn]] void EndSession(int wait_status);
@@ -95,6 +99,7 @@ class BrokerProcess {
 
   const BrokerOptions& options_;
   const CompiledPolicy policy_;
+  const SessionCgroup* const cgroup_;  // null: none
   OwnedFd events_;
   const pid_t parent_;
   const sigset_t mask_;  // what the command starts with
@@ -106,6 +111,7 @@ class BrokerProcess {
   std::vector<sock_filter> own_filter_;
   std::unique_ptr<AuditLog> audit_;
   std::unique_ptr<Mediator> mediator_;
+  std::unique_ptr<SessionLimits> limits_;
   pid_t command_ = -1;
 };
 
@@ -133,6 +139,10 @@ void BrokerProcess::CloseInherited() const {
                            options_.stdin_fd, options_.stdout_fd, options_.stderr_fd};
   const std::vector<int>& kept = policy_.policy.process.keep_fds;
   keep.insert(keep.end(), kept.begin(), kept.end());
+  if (cgroup_ != nullptr) {
+    const std::vector<int> descriptors = cgroup_->descriptors();
+    keep.insert(keep.end(), descriptors.begin(), descriptors.end());
+  }
   std::sort(keep.begin(), keep.end());
   CloseAllBut(keep);
 }
@@ -176,6 +186,7 @@ absl::Status BrokerProcess::Prepare() {
     audit_ =
         std::make_unique<AuditLog>(options_.audit_fd, policy_.policy.audit, options_.session_id);
   }
+  limits_ = std::make_unique<SessionLimits>(policy_.limits, view_->proc(), cgroup_);
   return EnterDomain();
 }
 
@@ -220,14 +231,13 @@ void BrokerProcess::StartSession() {
   plan.own_terminal_session = !options_.foreground;
   plan.signal_mask = mask_;
   PlanAttributes(policy_, &plan);
+  plan.limits = policy_.limits.resources;
   plan.ruleset = session_ruleset_.get();
   plan.filter = &filter_;
   plan.channel = channel[1];
   plan.lend_listener = policy_.network.sends_mediated;
   plan.status = status[1];
-  command_ = fork();
-  if (command_ < 0) FailStart(kOwnFailure, absl::StrCat("fork: ", strerror(errno)));
-  if (command_ == 0) plan.RunChild();
+  ForkCommand(plan);
   if (options_.foreground) setpgid(0, 0);  // out of the terminal's foreground group
   close(channel[1]);
   close(status[1]);
@@ -235,6 +245,20 @@ void BrokerProcess::StartSession() {
   AwaitExec(status[0]);
   close(channel[0]);
   close(status[0]);
+}
+
+// Into the session's cgroup. Where the broker may not move processes any more (it has given up the
+// right of root), the child enters it by the descriptor of whoever made it.
+void BrokerProcess::ForkCommand(LaunchPlan& plan) {
+  SysResult<pid_t> forked = cgroup_ != nullptr ? ForkIntoCgroup(cgroup_->fd()) : Errno(ENOSYS);
+  if (!forked.ok()) {
+    plan.cgroup_procs = cgroup_ != nullptr ? cgroup_->procs_fd() : -1;
+    const pid_t pid = fork();
+    forked = pid < 0 ? SysResult<pid_t>(LastErrno()) : pid;
+  }
+  if (!forked.ok()) FailStart(kOwnFailure, absl::StrCat("fork: ", strerror(forked.error())));
+  if (*forked == 0) plan.RunChild();
+  command_ = *forked;
 }
 
 // The listener by its number in the child, which waits (LaunchPlan::lend_listener).
@@ -292,6 +316,7 @@ void BrokerProcess::AwaitExec(int status) {
   BrokerEvent event = MakeEvent(BrokerEvent::Kind::kStarted);
   event.pid = command_;
   Send(event);
+  limits_->Begin(command_);
 }
 
 std::string BrokerProcess::ExecFailure(const LaunchFailure& failure, int* exit_code) const {
@@ -309,6 +334,13 @@ std::string BrokerProcess::ExecFailure(const LaunchFailure& failure, int* exit_c
                     " (not executable, or in no grant with exec: try --rox with its directory)");
   }
   return text;
+}
+
+void BrokerProcess::Serve() {
+  pollfd source = {.fd = signals_.get(), .events = POLLIN};
+  if (poll(&source, 1, limits_->Timeout()) < 0) return;  // EINTR
+  if (source.revents != 0) ServeSignals();
+  if (limits_->Check(mediator_->calls())) EndSession(SIGKILL);
 }
 
 void BrokerProcess::ServeSignals() {
@@ -333,11 +365,13 @@ void BrokerProcess::ReapChildren() {
 }
 
 void BrokerProcess::EndSession(int wait_status) {
+  limits_->Kill();
   KillDescendants();
   if (getppid() != parent_) RemoveForParent();
   BrokerEvent event = MakeEvent(BrokerEvent::Kind::kExited);
   event.pid = command_;
   event.wait_status = wait_status;
+  event.ended = limits_->ended();
   Send(event);
   _exit(0);
 }

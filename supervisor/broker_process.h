@@ -8,6 +8,7 @@
 
 #include "policy/policy_compiler.h"
 #include "sandbox/base/owned_fd.h"
+#include "sandbox/cgroup.h"
 #include "supervisor/broker.h"
 
 namespace sessionctl {
@@ -15,7 +16,8 @@ namespace sessionctl {
 // What the broker has from its parent, beside the options.
 struct BrokerInheritance {
   CompiledPolicy policy;
-  OwnedFd events;  // its end of the socket
+  const SessionCgroup* cgroup;  // null: none
+  OwnedFd events;               // its end of the socket
   pid_t parent;
   sigset_t mask;  // what the command starts with
 };

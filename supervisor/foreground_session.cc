@@ -139,11 +139,13 @@ void Foreground::HandleExited(const BrokerEvent& event) {
   } else {
     outcome_.exit_code = WEXITSTATUS(event.wait_status);
   }
+  outcome_.ended = event.ended;
+  if (IsTimeLimit(event.ended)) outcome_.exit_code = kTimeLimitExit;
   done_ = true;
 }
 
 void Foreground::HandleLost(const std::string& why) {
-  KillDescendants();
+  broker_.KillSession();
   outcome_.exit_code = kOwnFailure;
   outcome_.error = why + ": the session was ended with it";
   done_ = true;

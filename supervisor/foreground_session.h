@@ -17,10 +17,12 @@
 namespace sessionctl {
 
 struct ForegroundOutcome {
-  int exit_code = 125;  // as a shell counts: the command's, 128 + signal, 125 our failure, 126, 127
+  int exit_code = 125;  // as a shell counts: the command's, 128 + signal, 124 a time limit, 125 our
+                        // failure, 126, 127
   int signal = 0;       // the signal that ended the command
   bool started = false;
-  std::string error;  // why exit_code is ours and not the command's; else ""
+  SessionEnd ended = SessionEnd::kNone;  // the limit that ended it
+  std::string error;                     // why exit_code is ours and not the command's; else ""
   uint64_t mediated_calls = 0;
   uint64_t denials = 0;
 };

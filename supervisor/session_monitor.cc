@@ -136,6 +136,10 @@ absl::Status Monitor::MakeDirectory() {
   record_.user = policy_->identity.user;
   record_.capabilities = policy_->policy.process.capabilities;
   record_.warnings = policy_->warnings;
+  for (const PlannedLimit& limit : policy_->limits.limits) {
+    record_.limits.push_back(
+        {.name = limit.name, .value = limit.value, .by = LimitHolderName(limit.holder)});
+  }
   for (const CompiledMount& mount : policy_->mounts) {
     const bool read_only = mount.mount.mode == MountMode::kReadOnly;
     record_.mounts.push_back({.host = mount.mount.host, .mode = read_only ? "ro" : "rw"});
@@ -226,7 +230,7 @@ void Monitor::Run() {
   }
   Watch();
   AwaitBrokerExit();
-  KillDescendants();
+  broker_->KillSession();
 }
 
 void Monitor::Watch() {
@@ -254,7 +258,7 @@ void Monitor::AskBrokerToEnd() {
 
 // It did not: then the whole tree goes without it.
 void Monitor::EndStopped() {
-  KillDescendants();
+  broker_->KillSession();
   End(SessionState::kExited, {.code = {}, .signal = SIGKILL, .reason = "stopped"});
 }
 
@@ -282,7 +286,7 @@ bool Monitor::HandleNextEvent() {
 }
 
 void Monitor::HandleLost(const std::string& why) {
-  KillDescendants();
+  broker_->KillSession();
   End(SessionState::kLost, {.code = {}, .signal = {}, .reason = why});
   Report(kOwnFailure, why);
 }
@@ -309,6 +313,9 @@ void Monitor::HandleExited(const BrokerEvent& event) {
     exit.reason = "exited";
   }
   if (stopping_) exit.reason = "stopped";
+  const std::string limit = SessionEndName(event.ended);
+  if (!limit.empty()) exit.reason = limit;
+  if (IsTimeLimit(event.ended)) exit.code = kTimeLimitExit;
   End(SessionState::kExited, std::move(exit));
 }
 

@@ -24,7 +24,6 @@
 namespace sessionctl {
 namespace {
 
-using nlohmann::json;
 using nlohmann::ordered_json;
 
 constexpr char kStateFile[] = "state.json";
@@ -47,6 +46,20 @@ ordered_json ExitToJson(const std::optional<SessionExit>& exit) {
   result["code"] = exit->code.has_value() ? ordered_json(*exit->code) : ordered_json(nullptr);
   result["signal"] = exit->signal.has_value() ? ordered_json(*exit->signal) : ordered_json(nullptr);
   result["reason"] = exit->reason;
+  return result;
+}
+
+// A whole number without a point, as most limits are.
+ordered_json NumberToJson(double value) {
+  const auto whole = static_cast<int64_t>(value);
+  return static_cast<double>(whole) == value ? ordered_json(whole) : ordered_json(value);
+}
+
+ordered_json LimitsToJson(const std::vector<SessionLimit>& limits) {
+  ordered_json result = ordered_json::object();
+  for (const SessionLimit& limit : limits) {
+    result[limit.name] = {{"limit", NumberToJson(limit.value)}, {"by", limit.by}};
+  }
   return result;
 }
 
@@ -74,6 +87,7 @@ ordered_json ToJson(const SessionRecord& record) {
   result["user"] = record.user;
   result["capabilities"] = record.capabilities;
   result["warnings"] = record.warnings;
+  result["limits"] = LimitsToJson(record.limits);
   return result;
 }
 
@@ -83,36 +97,36 @@ std::string Dump(const ordered_json& value) {
 
 // Readers of single members: a missing or ill-typed member leaves the default, so that a later
 // version's file can be read by an earlier one.
-std::string StringMember(const json& object, const char* key) {
+std::string StringMember(const ordered_json& object, const char* key) {
   const auto it = object.find(key);
   return it != object.end() && it->is_string() ? it->get<std::string>() : std::string();
 }
 
-std::vector<std::string> StringsMember(const json& object, const char* key) {
+std::vector<std::string> StringsMember(const ordered_json& object, const char* key) {
   std::vector<std::string> result;
   const auto it = object.find(key);
   if (it == object.end() || !it->is_array()) return result;
-  for (const json& element : *it) {
+  for (const ordered_json& element : *it) {
     if (element.is_string()) result.push_back(element.get<std::string>());
   }
   return result;
 }
 
 template <typename T>
-std::optional<T> NumberMember(const json& object, const char* key) {
+std::optional<T> NumberMember(const ordered_json& object, const char* key) {
   const auto it = object.find(key);
   if (it == object.end() || !it->is_number_integer()) return std::nullopt;
   return it->get<T>();
 }
 
-ProcessIdentity IdentityMember(const json& object, const char* key) {
+ProcessIdentity IdentityMember(const ordered_json& object, const char* key) {
   const auto it = object.find(key);
   if (it == object.end() || !it->is_object()) return {};
   return {.pid = NumberMember<pid_t>(*it, "pid").value_or(0),
           .start_ticks = NumberMember<uint64_t>(*it, "start_ticks").value_or(0)};
 }
 
-std::optional<SessionExit> ExitMember(const json& object) {
+std::optional<SessionExit> ExitMember(const ordered_json& object) {
   const auto it = object.find("exit");
   if (it == object.end() || !it->is_object()) return std::nullopt;
   return SessionExit{.code = NumberMember<int>(*it, "code"),
@@ -120,22 +134,36 @@ std::optional<SessionExit> ExitMember(const json& object) {
                      .reason = StringMember(*it, "reason")};
 }
 
-std::vector<SessionMount> MountsMember(const json& object) {
+std::vector<SessionMount> MountsMember(const ordered_json& object) {
   std::vector<SessionMount> mounts;
   const auto it = object.find("mounts");
   if (it == object.end() || !it->is_array()) return mounts;
-  for (const json& mount : *it) {
+  for (const ordered_json& mount : *it) {
     if (!mount.is_object()) continue;
     mounts.push_back({.host = StringMember(mount, "host"), .mode = StringMember(mount, "mode")});
   }
   return mounts;
 }
 
+std::vector<SessionLimit> LimitsMember(const ordered_json& object) {
+  std::vector<SessionLimit> limits;
+  const auto it = object.find("limits");
+  if (it == object.end() || !it->is_object()) return limits;
+  for (const auto& [name, limit] : it->items()) {
+    if (!limit.is_object()) continue;
+    const auto value = limit.find("limit");
+    if (value == limit.end() || !value->is_number()) continue;
+    limits.push_back(
+        {.name = name, .value = value->get<double>(), .by = StringMember(limit, "by")});
+  }
+  return limits;
+}
+
 constexpr std::array<SessionState, 5> kStates = {SessionState::kStarting, SessionState::kRunning,
                                                  SessionState::kExited, SessionState::kFailed,
                                                  SessionState::kLost};
 
-std::optional<SessionState> StateMember(const json& object) {
+std::optional<SessionState> StateMember(const ordered_json& object) {
   const std::string name = StringMember(object, "state");
   for (SessionState state : kStates) {
     if (name == SessionStateName(state)) return state;
@@ -227,7 +255,7 @@ std::string RecordsToJson(const std::vector<SessionRecord>& records) {
 }
 
 absl::StatusOr<SessionRecord> RecordFromJson(const std::string& text) {
-  const json value = json::parse(text, nullptr, /*allow_exceptions=*/false);
+  const ordered_json value = ordered_json::parse(text, nullptr, /*allow_exceptions=*/false);
   if (value.is_discarded() || !value.is_object()) return absl::DataLossError("not a JSON object");
   const std::optional<SessionState> state = StateMember(value);
   if (!state.has_value()) return absl::DataLossError("no valid \"state\"");
@@ -251,6 +279,7 @@ absl::StatusOr<SessionRecord> RecordFromJson(const std::string& text) {
   record.user = StringMember(value, "user");
   record.capabilities = StringsMember(value, "capabilities");
   record.warnings = StringsMember(value, "warnings");
+  record.limits = LimitsMember(value);
   return record;
 }
 

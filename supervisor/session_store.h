@@ -54,10 +54,11 @@ enum class SessionState {
 const char* SessionStateName(SessionState state);
 
 struct SessionExit {
-  std::optional<int> code;    // exit status of the command, or 125, 126, 127 when it never ran
+  std::optional<int> code;    // exit status of the command, 124 at a time limit, or 125, 126, 127
+                              // when it never ran
   std::optional<int> signal;  // the signal that ended it
-  std::string
-      reason;  // "exited", "signal", "stopped", "start failed: …", "broker lost", "monitor lost"
+  std::string reason;  // "exited", "signal", "stopped", "start failed: …", "broker lost", "monitor
+                       // lost", or the limit that ended it: "wall_time" …
 };
 
 // The exit code a shell would see: the code, 128 + signal, or 125 for a session that was lost.
@@ -66,6 +67,12 @@ int ShellExitCode(const SessionExit& exit);
 struct SessionMount {
   std::string host;
   std::string mode;  // "ro" or "rw"
+};
+
+struct SessionLimit {
+  std::string name;  // the key in [limits]
+  double value = 0;  // bytes, seconds, a count, processors
+  std::string by;    // what holds it: "rlimit" …
 };
 
 struct SessionRecord {
@@ -87,6 +94,7 @@ struct SessionRecord {
   std::string user;                       // whom it runs as
   std::vector<std::string> capabilities;  // what it keeps
   std::vector<std::string> warnings;
+  std::vector<SessionLimit> limits;
 
   bool ended_already() const {
     return state != SessionState::kStarting && state != SessionState::kRunning;

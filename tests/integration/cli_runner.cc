@@ -21,6 +21,7 @@ namespace {
 
 namespace fs = std::filesystem;
 constexpr int kStatusFd = 9;
+constexpr uid_t kOrdinaryUser = 12345;
 constexpr std::chrono::seconds kPatience(60);
 
 std::string Binary() {
@@ -82,8 +83,19 @@ void CliTest::SetUp() {
 }
 
 void CliTest::TearDown() {
-  if (fs::exists(scratch_ + "/state")) Cli({"stop", "--all", "--timeout", "0"});
+  if (fs::exists(scratch_ + "/state") || fs::exists(scratch_ + "/xdg/sessionctl"))
+    Cli({"stop", "--all", "--timeout", "0"});
   fs::remove_all(scratch_);
+}
+
+void CliTest::UseOrdinaryUser() {
+  user_ = kOrdinaryUser;
+  set_["SESSIONCTL_STATE_DIR"] = "";
+  set_["XDG_RUNTIME_DIR"] = "";
+  const std::string state = set_["XDG_STATE_HOME"] = scratch_ + "/xdg";
+  fs::create_directory(state);
+  fs::permissions(state, fs::perms(0700));
+  ASSERT_EQ(chown(state.c_str(), kOrdinaryUser, kOrdinaryUser), 0);
 }
 
 void CliTest::BecomeUser() {

@@ -32,6 +32,10 @@ class CliTest : public ::testing::Test {
   // Starts it with the test's own standard streams; the caller waits.
   pid_t Start(const std::vector<std::string>& args);
 
+  // For a test that runs as root: from now on sessionctl runs as an ordinary user, with a state
+  // directory of that user's, `scratch_`/xdg/sessionctl.
+  void UseOrdinaryUser();
+
   // In the child, before exec. Async-signal-safety does not matter: the test is single-threaded.
   void BecomeUser();
 

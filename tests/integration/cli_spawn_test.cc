@@ -22,7 +22,6 @@ namespace {
 namespace fs = std::filesystem;
 using nlohmann::json;
 
-constexpr uid_t kOrdinaryUser = 12345;
 // A grandchild that left the command's process group and terminal session, as a daemon does.
 constexpr char kDaemonScript[] =
     "setsid sh -c 'echo $$ > daemon.new; mv daemon.new daemon; exec sleep 1000' & "
@@ -42,13 +41,7 @@ class SpawnTest : public CliTest, public ::testing::WithParamInterface<bool> {
     CliTest::SetUp();
     if (!GetParam()) return;
     if (geteuid() != 0) GTEST_SKIP() << "needs root to become an ordinary user";
-    user_ = kOrdinaryUser;
-    set_["SESSIONCTL_STATE_DIR"] = "";
-    set_["XDG_RUNTIME_DIR"] = "";
-    set_["XDG_STATE_HOME"] = scratch_ + "/xdg";
-    fs::create_directory(scratch_ + "/xdg");
-    fs::permissions(scratch_ + "/xdg", fs::perms(0700));
-    ASSERT_EQ(chown((scratch_ + "/xdg").c_str(), kOrdinaryUser, kOrdinaryUser), 0);
+    UseOrdinaryUser();
   }
   void TearDown() override {
     if (!IsSkipped()) Cli({"stop", "--all", "--timeout", "0"});

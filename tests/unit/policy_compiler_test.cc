@@ -526,6 +526,8 @@ TEST_F(PolicyCompiler, ExplanationIsTheGoldenOne) {
   data.exec = false;
   policy_.filesystem.read = {root_ + "/a/inner"};
   policy_.filesystem.devices = {"/dev/null"};
+  policy_.limits.wall_time = 60'000;
+  policy_.limits.open_files = 256;
   std::string text = ExplainPolicy(CompileOk({work, data}), Calls());
   for (size_t at = text.find(root_); at != std::string::npos; at = text.find(root_)) {
     text.replace(at, root_.size(), "/ROOT");

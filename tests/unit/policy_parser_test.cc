@@ -10,6 +10,7 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <random>
+#include <regex>
 #include <string>
 #include <vector>
 
@@ -414,10 +415,15 @@ TEST(MergePolicies, ListsGrowAndWrittenScalarsWin) {
 std::string Sample(const Json& property) {
   if (property.contains("enum")) return property["enum"][0].dump();
   const std::string type = property["type"];
-  if (property.contains("pattern")) return "\"022\"";  // the umask's
+  if (property.contains("pattern")) {
+    const std::regex pattern(property["pattern"].get<std::string>());
+    for (const char* text : {"022", "10s"}) {
+      if (std::regex_search(text, pattern)) return absl::StrCat("\"", text, "\"");
+    }
+  }
   if (type == "string") return "\"/x\"";
   if (type == "boolean") return "true";
-  if (type == "integer") return property["maximum"].dump();
+  if (type == "integer" || type == "number") return property["maximum"].dump();
   if (type == "array") return "[" + Sample(property["items"]) + "]";
   return "{ X = \"y\" }";
 }
@@ -441,7 +447,7 @@ void CheckTable(const Json& table, const std::string& header, const std::string&
     Error(before + name + " = " + WrongSample(property) + "\n");
     if (property.contains("enum")) Error(before + name + " = \"no such choice\"\n");
     if (property["type"] == "integer") {
-      Error(before + name + " = " + std::to_string(property["maximum"].get<int>() + 1) + "\n");
+      Error(before + name + " = " + std::to_string(property["maximum"].get<int64_t>() + 1) + "\n");
     }
   }
   Error(header + required + "no_such_key = 1\n");
@@ -480,6 +486,7 @@ TEST(PolicyJsonSchema, KnowsEveryKeyOfAFullPolicy) {
                                            "/properties/process/properties/keep_fds",
                                            "/properties/environment/properties/set",
                                            "/properties/audit/properties/level",
+                                           "/properties/limits/properties/memory",
                                            "/properties/kernel/properties/best_effort"};
   for (const std::string& place : places) {
     EXPECT_TRUE(schema.contains(Json::json_pointer(place))) << place;

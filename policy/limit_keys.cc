@@ -1,0 +1,114 @@
+// The keys of [limits] (policy_keys.h).
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "policy/integer_key.h"
+#include "policy/policy_keys.h"
+#include "policy/quantity.h"
+
+namespace sessionctl {
+namespace {
+
+using P = SessionPolicy;
+
+constexpr char kSizePattern[] = "^[0-9]+[KMGT]?$";
+
+// An amount that is written as a text; "" stands for no limit.
+template <typename T, typename Field>
+PolicyKey<T> AmountKey(std::string section, std::string name, std::string description,
+                       absl::StatusOr<int64_t> (*parse)(const std::string&),
+                       std::string (*format)(int64_t), Field field) {
+  return {std::move(section),
+          std::move(name),
+          KeyType::kString,
+          std::move(description),
+          [field, parse](T* target, const KeyValue& value) {
+            field(*target) = parse(std::get<std::string>(value)).value_or(kUnlimited);
+          },
+          [field, format](const T& source) -> KeyValue {
+            const int64_t amount = field(const_cast<T&>(source));
+            return amount == kUnlimited ? std::string() : format(amount);
+          }};
+}
+
+template <typename Field>
+PolicyKey<P> SizeKey(std::string name, std::string description, Field field) {
+  PolicyKey<P> key =
+      AmountKey<P>("limits", std::move(name), std::move(description), ParseSize, FormatSize, field);
+  key.check = CheckSize;
+  key.pattern = kSizePattern;
+  return key;
+}
+
+std::string CheckAmount(const std::string& text) {
+  return ParseSize(text).value_or(1) == 0 ? "is nothing at all" : CheckSize(text);
+}
+
+// A size without which nothing runs.
+PolicyKey<P> Positive(PolicyKey<P> key) {
+  key.check = CheckAmount;
+  return key;
+}
+
+PolicyKey<P> CpuKey() {
+  PolicyKey<P> key = {
+      "limits",
+      "cpu",
+      KeyType::kNumber,
+      "Processors that all together use, as 0.5 or 2.",
+      [](P* policy, const KeyValue& value) { policy->limits.cpu = std::get<double>(value); },
+      [](const P& policy) -> KeyValue { return policy.limits.cpu; }};
+  key.maximum = 4096;
+  return key;
+}
+
+template <typename Field>
+PolicyKey<P> DurationKey(std::string name, std::string description, Field field) {
+  PolicyKey<P> key = AmountKey<P>("limits", std::move(name), std::move(description), ParseDuration,
+                                  FormatDuration, field);
+  key.check = CheckDuration;
+  key.pattern = "^[0-9]+(ms|s|m|h|d)$";
+  return key;
+}
+
+}  // namespace
+
+std::string CheckSize(const std::string& text) {
+  const absl::StatusOr<int64_t> size = ParseSize(text);
+  return size.ok() ? "" : std::string(size.status().message());
+}
+
+std::string CheckDuration(const std::string& text) {
+  const absl::StatusOr<int64_t> duration = ParseDuration(text);
+  if (!duration.ok()) return std::string(duration.status().message());
+  return *duration == 0 ? "is no time at all" : "";
+}
+
+std::vector<PolicyKey<SessionPolicy>> LimitKeys() {
+  return {
+      Positive(SizeKey("memory", "Memory of all processes together.",
+                       [](P& policy) -> int64_t& { return policy.limits.memory; })),
+      IntegerKey<P>("limits", "pids", "Processes and threads.", 1, 1 << 22,
+                    [](P& policy) -> int64_t& { return policy.limits.pids; }),
+      CpuKey(),
+      DurationKey("cpu_time", "Processor time of all processes together.",
+                  [](P& policy) -> int64_t& { return policy.limits.cpu_time; }),
+      DurationKey("wall_time", "From the start of the command.",
+                  [](P& policy) -> int64_t& { return policy.limits.wall_time; }),
+      DurationKey("idle_time", "Without mediated calls or a hundredth of a processor.",
+                  [](P& policy) -> int64_t& { return policy.limits.idle_time; }),
+      DurationKey("grace", "Between the signal at a limit of time and the end of all processes.",
+                  [](P& policy) -> int64_t& { return policy.limits.grace; }),
+      IntegerKey<P>("limits", "open_files", "Open descriptors of one process.", 3, 1 << 30,
+                    [](P& policy) -> int64_t& { return policy.limits.open_files; }),
+      SizeKey("file_size", "The size of one file that is written.",
+              [](P& policy) -> int64_t& { return policy.limits.file_size; }),
+      SizeKey("core", "The size of a core dump.",
+              [](P& policy) -> int64_t& { return policy.limits.core; }),
+      SizeKey("stack", "The stack of a process's main thread.",
+              [](P& policy) -> int64_t& { return policy.limits.stack; }),
+  };
+}
+
+}  // namespace sessionctl

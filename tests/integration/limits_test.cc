@@ -1,0 +1,204 @@
+// [limits]: what a session gets at each, how it ends, and what its record says.
+#include <signal.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <fstream>
+#include <string>
+#include <vector>
+
+#include "nlohmann/json.hpp"
+#include "sandbox/cgroup.h"
+#include "tests/harness/scratch.h"
+#include "tests/harness/session.h"
+#include "tests/integration/cli_runner.h"
+
+namespace sessionctl {
+namespace {
+
+using nlohmann::json;
+
+// Everything is run twice: as whoever runs the tests, with the cgroups that there are, and (when
+// that is root) as an ordinary user without any.
+class LimitsTest : public CliTest, public ::testing::WithParamInterface<bool> {
+ protected:
+  void SetUp() override {
+    CliTest::SetUp();
+    harness::CopyProgram(harness::TestcasePath("resource_user"), mount_ + "/use");
+    cgroup_ = ProbeCgroup();
+    if (!GetParam()) return;
+    if (geteuid() != 0) GTEST_SKIP() << "needs root to become an ordinary user";
+    UseOrdinaryUser();
+    set_["SESSIONCTL_CGROUP"] = "/nonexistent";
+    cgroup_ = CgroupFeatures();
+  }
+
+  // A policy with one mount and [limits].
+  std::string Policy(const std::string& limits) {
+    const std::string path = scratch_ + "/policy.toml";
+    std::ofstream(path) << "version = 1\n[[mount]]\nhost = \"" << mount_ << "\"\n[limits]\n"
+                        << limits << "\n";
+    return path;
+  }
+  // `run` under a policy. The shell's own ceilings keep a broken limit from taking the machine.
+  CliResult Run(const std::string& policy, const std::string& script) {
+    return Cli({"run", "--policy", policy, "--workdir", mount_, "--status-fd", "9", "--", "sh",
+                "-c", "ulimit -v 4000000; " + script});
+  }
+  // The last event of --status-fd.
+  static json End(const CliResult& result) {
+    const size_t line = result.status.rfind('\n', result.status.size() - 2);
+    return json::parse(result.status.substr(line == std::string::npos ? 0 : line + 1));
+  }
+  void ExpectEnd(const CliResult& result, const std::string& limit, int exit_code) {
+    EXPECT_EQ(End(result)["reason"], limit) << result.err << result.out;
+    EXPECT_EQ(End(result)["exit_code"], exit_code);
+    EXPECT_EQ(result.exit_code, exit_code);
+    EXPECT_NE(result.err.find("ended at its limit: " + limit), std::string::npos) << result.err;
+  }
+  CgroupFeatures cgroup_;
+
+  std::string InMount(const std::string& name) const { return mount_ + "/" + name; }
+  pid_t PidIn(const std::string& name) const {
+    return static_cast<pid_t>(atoi(ReadWholeFile(InMount(name)).c_str()));
+  }
+  int64_t SizeOf(const std::string& name) const {
+    struct stat info;
+    return stat(InMount(name).c_str(), &info) == 0 ? info.st_size : -1;
+  }
+};
+
+TEST_P(LimitsTest, KernelsLimitsGiveTheirErrors) {
+  const std::string policy =
+      Policy("open_files = 20\nfile_size = \"64K\"\ncore = \"0\"\nstack = \"1M\"");
+  const CliResult result = Run(policy,
+                               "ulimit -c; ulimit -s; ./use descriptors; "
+                               "./use file big 1000000; ./use raise");
+  EXPECT_EQ(result.out, "0\n1024\n20 descriptors, then EMFILE\nwrite EFBIG\ndone\n") << result.err;
+  EXPECT_EQ(SizeOf("big"), 65536);
+}
+
+TEST_P(LimitsTest, FlagsAreKeys) {
+  const CliResult result = Cli({"run", "--mount", mount_, "--workdir", mount_, "--fds", "20",
+                                "--fsize", "64K", "--", "sh", "-c", "ulimit -n; ulimit -f"});
+  EXPECT_EQ(result.out, "20\n128\n") << result.err;
+  for (const auto& wrong : std::vector<std::vector<std::string>>{{"-m", "512X"},
+                                                                 {"-t", "10"},
+                                                                 {"--cpu", "0"},
+                                                                 {"--pids", "0"},
+                                                                 {"--idle-timeout", "0s"}}) {
+    const CliResult refused = Cli({"run", wrong[0], wrong[1], "--", "true"});
+    EXPECT_EQ(refused.exit_code, 2) << wrong[0];
+    EXPECT_NE(refused.err.find(wrong[1]), std::string::npos) << refused.err;
+  }
+}
+
+TEST_P(LimitsTest, WallTimeTellsTheCommandThenEndsAll) {
+  // It listens, and may say good-bye; the code is the limit's all the same.
+  CliResult result = Run(Policy("wall_time = \"500ms\""),
+                         "trap 'echo bye; exit 7' TERM; while :; do sleep 0.05; done");
+  ExpectEnd(result, "wall_time", 124);
+  EXPECT_EQ(result.out, "bye\n");
+  // It does not, and has daemons.
+  result = Run(Policy("wall_time = \"1s\"\ngrace = \"200ms\""), R"sh(
+    (setsid sh -c 'trap "" TERM; echo $$ > daemon; while :; do sleep 1; done' &)
+    trap '' TERM; while :; do sleep 1; done)sh");
+  ExpectEnd(result, "wall_time", 124);
+  EXPECT_GT(PidIn("daemon"), 0);
+  EXPECT_FALSE(Alive(PidIn("daemon")));
+}
+
+TEST_P(LimitsTest, StoppedCommandIsStillLimited) {
+  const std::string id =
+      Spawn({"--policy", Policy("wall_time = \"1s\"\ngrace = \"200ms\""), "--", "sh", "-c",
+             "(trap '' TERM; while :; do sleep 1; done) & kill -STOP $$"});
+  EXPECT_EQ(Cli({"wait", id}).exit_code, 124);
+  EXPECT_EQ(Inspect(id, "exit.reason"), "\"wall_time\"");
+}
+
+TEST_P(LimitsTest, RecordSaysWhatEndedItAndWhoHoldsWhat) {
+  const std::string policy = Policy("wall_time = \"300ms\"\nopen_files = 50\npids = 40");
+  const std::string id = Spawn({"--policy", policy, "--", "sleep", "1000"});
+  EXPECT_EQ(Cli({"wait", id}).out, "124\n");
+  EXPECT_EQ(Inspect(id, "state"), "\"exited\"");
+  EXPECT_EQ(Inspect(id, "exit.reason"), "\"wall_time\"");
+  EXPECT_EQ(Inspect(id, "exit.code"), "124");
+  EXPECT_EQ(Inspect(id, "limits.wall_time.limit"), "0.3");
+  EXPECT_EQ(Inspect(id, "limits.wall_time.by"), "\"watcher\"");
+  EXPECT_EQ(Inspect(id, "limits.open_files.by"), "\"rlimit\"");
+  const std::string pids = Inspect(id, "limits.pids.by");
+  EXPECT_EQ(pids, cgroup_.pids ? "\"cgroup\"" : "\"watcher\"");
+  EXPECT_NE(Cli({"ps"}).out.find("124 wall_time"), std::string::npos);
+  const CliResult explained = Cli({"policy", "explain", policy});
+  EXPECT_NE(explained.out.find("wall_time   300ms   watcher"), std::string::npos) << explained.out;
+}
+
+TEST_P(LimitsTest, IdleTimeEndsWhoWaitsAndNotWhoWorks) {
+  ExpectEnd(Run(Policy("idle_time = \"1s\"\ngrace = \"200ms\""), "mkfifo nobody; cat nobody"),
+            "idle_time", 124);
+  // Longer, so that a machine that has no time for it does not make it idle.
+  const std::string policy = Policy("idle_time = \"4s\"");
+  const CliResult busy =
+      Run(policy, "i=0; while [ $i -lt 50 ]; do : > file; sleep 0.1; i=$((i + 1)); done; exit 5");
+  EXPECT_EQ(End(busy)["reason"], "exited") << busy.err;
+  EXPECT_EQ(busy.exit_code, 5);
+}
+
+TEST_P(LimitsTest, CpuTimeIsThatOfAll) {
+  ExpectEnd(Run(Policy("cpu_time = \"1s\"\ngrace = \"200ms\""), "./use processor 2; sleep 100"),
+            "cpu_time", 124);
+  const CliResult idle = Run(Policy("cpu_time = \"1s\""), "sleep 2; exit 5");
+  EXPECT_EQ(idle.exit_code, 5) << idle.err;
+}
+
+TEST_P(LimitsTest, CpuIsAShare) {
+  if (!cgroup_.usable) GTEST_SKIP() << "needs a writable cgroup (version 2)";
+  const CliResult result = Run(Policy("cpu = 0.25"), "./use share 3");
+  EXPECT_EQ(result.exit_code, 0) << result.err;
+  // Less, where others compute; never more, but for the slices' edges.
+  EXPECT_LT(atof(result.out.c_str()), 0.45) << result.out;
+}
+
+TEST_P(LimitsTest, MemoryIsThatOfAll) {
+  const std::string policy = Policy("memory = \"64M\"");
+  ExpectEnd(Run(policy, "./use memory 33554432 4; sleep 100"), "memory", 137);
+  EXPECT_EQ(Run(policy, "./use memory 8388608 0").out, "done\n");
+}
+
+TEST_P(LimitsTest, OneProcessBeyondTheMemoryHasItsError) {
+  if (cgroup_.memory) GTEST_SKIP() << "the kernel ends the session at once";
+  const CliResult result = Run(Policy("memory = \"64M\""), "./use memory 100000000 0");
+  EXPECT_EQ(result.out, "mmap ENOMEM\n") << result.err;
+  EXPECT_EQ(result.exit_code, 3);
+}
+
+TEST_P(LimitsTest, PidsAreBounded) {
+  const std::string policy = Policy("pids = 64");
+  // At most 400 and 120 seconds each, whatever the limit does.
+  const CliResult result = Run(policy, "./use processes 400; sleep 100");
+  if (cgroup_.pids) {
+    EXPECT_EQ(result.out, "fork EAGAIN\n");
+  } else {
+    ExpectEnd(result, "pids", 137);
+  }
+  const CliResult few = Run(policy, "./use processes 20");
+  EXPECT_EQ(few.out, "done\n") << few.err;
+}
+
+TEST_P(LimitsTest, ShareWithoutACgroupIsAnError) {
+  set_["SESSIONCTL_CGROUP"] = "/nonexistent";
+  const CliResult result = Run(Policy("cpu = 0.5"), "true");
+  EXPECT_EQ(result.exit_code, 125);
+  EXPECT_NE(result.err.find("limits.cpu"), std::string::npos) << result.err;
+  const CliResult best = Run(Policy("cpu = 0.5\n[kernel]\nbest_effort = true"), "echo ran");
+  EXPECT_EQ(best.out, "ran\n");
+  EXPECT_NE(best.err.find("limits.cpu"), std::string::npos) << best.err;
+}
+
+INSTANTIATE_TEST_SUITE_P(Users, LimitsTest, ::testing::Bool(), [](const auto& info) {
+  return info.param ? std::string("OrdinaryUser") : std::string("Caller");
+});
+
+}  // namespace
+}  // namespace sessionctl
