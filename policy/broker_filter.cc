@@ -96,6 +96,7 @@ std::vector<BrokerNeed> MakeNeeds() {
        {{"poll"},
         {"ppoll"},
         {"getrusage"},
+        {"ioctl", {IntIs(1, FIONREAD)}},
         {"pidfd_send_signal", {IntIs(1, SIGTERM)}},
         {"pidfd_send_signal", {IntIs(1, SIGCONT)}}}},
       {"ending the session, and its shared memory",

@@ -50,6 +50,11 @@ class Planner {
       const auto seconds = static_cast<uint64_t>((limits_.cpu_time + 999) / 1000);
       plan_.resources.push_back({RLIMIT_CPU, seconds + kCpuTimeSlack});
     }
+    if (limits_.output != kUnlimited) {
+      plan_.output = limits_.output;
+      Add("output", FormatSize(limits_.output), static_cast<double>(limits_.output),
+          LimitHolder::kPipe, "ends the session; not one byte more passes");
+    }
     PlanKernelLimits();
     plan_.has_cgroup = cgroup_.usable && !plan_.limits.empty();
     return std::move(plan_);
@@ -138,6 +143,7 @@ const char* LimitHolderName(LimitHolder holder) {
     case LimitHolder::kRlimit: return "rlimit";
     case LimitHolder::kFreezer: return "freezer";
     case LimitHolder::kWatcher: return "watcher";
+    case LimitHolder::kPipe: return "pipe";
   }
   return "?";
 }

@@ -20,6 +20,7 @@ enum class LimitHolder {
   kRlimit,   // the kernel, process by process (getrlimit(2))
   kFreezer,  // the broker, which stops the session's cgroup for a part of the time
   kWatcher,  // the broker, which looks and ends the session
+  kPipe,     // the broker, through which the output passes
 };
 const char* LimitHolderName(LimitHolder holder);
 
@@ -48,6 +49,7 @@ struct LimitPlan {
   bool has_cgroup = false;               // the session gets one: with any limit, where it can
   std::vector<CgroupSetting> cgroup;
   WatchPlan watch;
+  int64_t output = kUnlimited;
 };
 
 // Errors: kFailedPrecondition for a limit that nothing here can hold, unless `missing` is given,

@@ -96,6 +96,7 @@ struct LimitsPolicy {
   int64_t cpu_time = kUnlimited;    // milliseconds, like all times here
   int64_t wall_time = kUnlimited;   // since the command started
   int64_t idle_time = kUnlimited;   // without anything done
+  int64_t output = kUnlimited;      // bytes, of standard output and error
   int64_t open_files = kUnlimited;  // of one process
   int64_t file_size = kUnlimited;   // bytes, of one file
   int64_t core = kUnlimited;        // bytes

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cstdio>
 #include <cstring>
 #include <memory>
@@ -112,6 +113,8 @@ class BrokerProcess {
   std::unique_ptr<AuditLog> audit_;
   std::unique_ptr<Mediator> mediator_;
   std::unique_ptr<SessionLimits> limits_;
+  int stdout_fd_ = -1;  // the session's
+  int stderr_fd_ = -1;
   pid_t command_ = -1;
 };
 
@@ -186,7 +189,12 @@ absl::Status BrokerProcess::Prepare() {
     audit_ =
         std::make_unique<AuditLog>(options_.audit_fd, policy_.policy.audit, options_.session_id);
   }
+  stdout_fd_ = options_.stdout_fd;
+  stderr_fd_ = options_.stderr_fd;
   limits_ = std::make_unique<SessionLimits>(policy_.limits, view_->proc(), cgroup_);
+  if (SysStatus output = limits_->InterposeOutput(&stdout_fd_, &stderr_fd_); !output.ok()) {
+    return absl::InternalError(absl::StrCat("limits.output: ", strerror(output.error())));
+  }
   return EnterDomain();
 }
 
@@ -224,8 +232,8 @@ void BrokerProcess::StartSession() {
   LaunchPlan plan(ProgramPaths(options_.argv[0], options_.environment), options_.argv,
                   options_.environment);
   plan.stdio[0] = options_.stdin_fd;
-  plan.stdio[1] = options_.stdout_fd;
-  plan.stdio[2] = options_.stderr_fd;
+  plan.stdio[1] = stdout_fd_;
+  plan.stdio[2] = stderr_fd_;
   plan.keep_fds = policy_.policy.process.keep_fds;
   plan.working_directory = policy_.working_directory;
   plan.own_terminal_session = !options_.foreground;
@@ -296,6 +304,7 @@ void BrokerProcess::TakeListener(int channel) {
   if (SysStatus fenced = EnterBrokerFence(own_filter_, events_.get()); !fenced.ok()) {
     FailStart(kOwnFailure, absl::StrCat("the broker's own fence: ", strerror(fenced.error())));
   }
+  if (!limits_->StartOutput()) FailStart(kOwnFailure, "no thread for the output");
   if (!mediator_->Start()) FailStart(kOwnFailure, "no thread for the mediator");
   if (!WriteAll(channel, "g", 1).ok()) return;
 }
@@ -337,9 +346,10 @@ std::string BrokerProcess::ExecFailure(const LaunchFailure& failure, int* exit_c
 }
 
 void BrokerProcess::Serve() {
-  pollfd source = {.fd = signals_.get(), .events = POLLIN};
-  if (poll(&source, 1, limits_->Timeout()) < 0) return;  // EINTR
-  if (source.revents != 0) ServeSignals();
+  std::array<pollfd, 2> sources = {pollfd{.fd = signals_.get(), .events = POLLIN},
+                                   pollfd{.fd = limits_->events_fd(), .events = POLLIN}};
+  if (poll(sources.data(), sources.size(), limits_->Timeout()) < 0) return;  // EINTR
+  if (sources[0].revents != 0) ServeSignals();
   if (limits_->Check(mediator_->calls())) EndSession(SIGKILL);
 }
 
@@ -367,6 +377,7 @@ void BrokerProcess::ReapChildren() {
 void BrokerProcess::EndSession(int wait_status) {
   limits_->Kill();
   KillDescendants();
+  limits_->DrainOutput(signals_.get());
   if (getppid() != parent_) RemoveForParent();
   BrokerEvent event = MakeEvent(BrokerEvent::Kind::kExited);
   event.pid = command_;

@@ -44,6 +44,7 @@ const char* SessionEndName(SessionEnd end) {
     case SessionEnd::kCpuTime: return "cpu_time";
     case SessionEnd::kMemory: return "memory";
     case SessionEnd::kPids: return "pids";
+    case SessionEnd::kOutput: return "output";
   }
   return "";
 }

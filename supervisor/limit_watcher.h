@@ -28,6 +28,7 @@ enum class SessionEnd : uint32_t {
   kCpuTime,
   kMemory,
   kPids,
+  kOutput,
 };
 // "wall_time" …, as records say it; "" for kNone.
 const char* SessionEndName(SessionEnd end);

@@ -1,23 +1,43 @@
 #include "supervisor/session_limits.h"
 
+#include <poll.h>
 #include <signal.h>
+#include <sys/signalfd.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <utility>
 
 #include "sandbox/base/syscalls.h"
 
 namespace sessionctl {
+namespace {
+
+constexpr int kLookAtOutputEvery = 20;  // milliseconds
+
+}  // namespace
 
 SessionLimits::SessionLimits(const LimitPlan& plan, int proc, const SessionCgroup* cgroup)
     : plan_(plan), cgroup_(cgroup), watcher_(plan.watch, proc, cgroup) {}
+
+SysStatus SessionLimits::InterposeOutput(int* stdout_fd, int* stderr_fd) {
+  if (plan_.output == kUnlimited) return Done{};
+  relay_ = std::make_unique<OutputRelay>(plan_.output);
+  return relay_->Interpose(stdout_fd, stderr_fd);
+}
+
+bool SessionLimits::StartOutput() { return relay_ == nullptr || relay_->Start(); }
 
 void SessionLimits::Begin(pid_t command) {
   // Nobody has waited for it yet: it is that process.
   if (SysResult<OwnedFd> pidfd = PidfdOpen(command, 0); pidfd.ok()) command_ = std::move(*pidfd);
   watcher_.Begin();
+}
+
+int SessionLimits::events_fd() const {
+  return relay_ != nullptr && !relay_->is_done() ? relay_->events_fd() : -1;
 }
 
 int SessionLimits::Timeout() const {
@@ -28,8 +48,15 @@ int SessionLimits::Timeout() const {
   return look < 0 ? kill : std::min(look, kill);
 }
 
+SessionEnd SessionLimits::Look(uint64_t calls) {
+  if (relay_ == nullptr) return watcher_.Look(calls);
+  relay_->ClearEvents();
+  if (relay_->is_over()) return SessionEnd::kOutput;
+  return watcher_.Look(calls + static_cast<uint64_t>(relay_->passed()));
+}
+
 bool SessionLimits::Check(uint64_t calls) {
-  const SessionEnd reached = watcher_.Look(calls);
+  const SessionEnd reached = Look(calls);
   // The grace of a limit of time is none of the others.
   if (kill_at_) return reached != SessionEnd::kNone || Clock::now() >= *kill_at_;
   if (reached == SessionEnd::kNone) return false;
@@ -52,6 +79,20 @@ void SessionLimits::Kill() {
   if (cgroup_ == nullptr) return;
   if (ended_ == SessionEnd::kNone && cgroup_->RanOutOfMemory()) ended_ = SessionEnd::kMemory;
   if (!cgroup_->Kill().ok()) return;  // an older kernel: then it is killed one by one
+}
+
+void SessionLimits::DrainOutput(int signals) const {
+  while (relay_ != nullptr && !relay_->is_done() && !relay_->is_drained()) {
+    std::array<pollfd, 2> sources = {pollfd{.fd = signals, .events = POLLIN},
+                                     pollfd{.fd = relay_->events_fd(), .events = POLLIN}};
+    if (poll(sources.data(), sources.size(), kLookAtOutputEvery) < 0) continue;
+    relay_->ClearEvents();
+    signalfd_siginfo info;
+    if (sources[0].revents != 0 && read(signals, &info, sizeof(info)) == sizeof(info) &&
+        info.ssi_signo == SIGTERM) {
+      return;
+    }
+  }
 }
 
 }  // namespace sessionctl

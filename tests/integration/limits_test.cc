@@ -1,5 +1,6 @@
 // [limits]: what a session gets at each, how it ends, and what its record says.
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -184,6 +185,44 @@ TEST_P(LimitsTest, PidsAreBounded) {
   }
   const CliResult few = Run(policy, "./use processes 20");
   EXPECT_EQ(few.out, "done\n") << few.err;
+}
+
+TEST_P(LimitsTest, NotOneByteOfOutputMorePasses) {
+  const std::string policy = Policy("output = \"100K\"");
+  const CliResult result = Run(policy, "./use output");
+  ExpectEnd(result, "output", 137);
+  EXPECT_EQ(result.out.size(), 100U * 1024);
+  const std::string id = Spawn({"--policy", policy, "--workdir", mount_, "--", "./use", "output"});
+  EXPECT_EQ(Cli({"wait", id}).exit_code, 137);
+  EXPECT_EQ(Inspect(id, "exit.reason"), "\"output\"");
+  EXPECT_EQ(Cli({"logs", id}).out.size(), 100U * 1024);
+}
+
+TEST_P(LimitsTest, LessOutputPassesInOrderAndWhole) {
+  const CliResult result = Run(Policy("output = \"100K\""),
+                               "i=0; while [ $i -lt 300 ]; do echo line $i; "
+                               "i=$((i + 1)); done; echo error >&2; exit 4");
+  EXPECT_EQ(result.exit_code, 4);
+  EXPECT_EQ(result.err, "error\n");
+  EXPECT_EQ(result.out.rfind("line 0\nline 1\n", 0), 0U);
+  EXPECT_TRUE(result.out.ends_with("line 299\n"));
+}
+
+TEST_P(LimitsTest, ClosedOutputKeepsNobodyBusy) {
+  const auto used = [] {
+    rusage usage;
+    getrusage(RUSAGE_CHILDREN, &usage);
+    return static_cast<double>(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
+           static_cast<double>(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
+  };
+  const std::string policy = Policy("output = \"100K\"");
+  const double before = used();
+  EXPECT_EQ(Run(policy, "exit 3").exit_code, 3);
+  const double starting = used() - before;
+  const CliResult result = Run(policy, "exec 2>&-; sleep 3; exit 4");
+  EXPECT_EQ(result.exit_code, 4);
+  // Whoever waits in a loop uses as much as it is let.
+  EXPECT_LT(used() - before - 2 * starting, 1.0);
 }
 
 TEST_P(LimitsTest, ShareWithoutACgroupIsAnError) {

@@ -93,6 +93,17 @@ static int share(char** argv) {
   return 0;
 }
 
+// output: lines without end.
+static int output(char** argv) {
+  (void)argv;
+  char line[100];
+  memset(line, 'x', sizeof(line));
+  line[sizeof(line) - 1] = '\n';
+  while (write(1, line, sizeof(line)) > 0) {
+  }
+  return 3;
+}
+
 static void write_slowly(int fd, long bytes) {
   static char block[65536];
   const struct timespec rest = {0, 2000000};
@@ -146,13 +157,10 @@ int main(int argc, char** argv) {
     const char* name;
     int arguments;
     int (*run)(char**);
-  } kinds[] = {{"memory", 2, memory},
-               {"processes", 1, processes},
-               {"processor", 1, processor},
-               {"share", 1, share},
-               {"file", 2, file},
-               {"raise", 0, raise_limits},
-               {"descriptors", 0, descriptors}};
+  } kinds[] = {{"memory", 2, memory},       {"processes", 1, processes},
+               {"processor", 1, processor}, {"share", 1, share},
+               {"output", 0, output},       {"file", 2, file},
+               {"raise", 0, raise_limits},  {"descriptors", 0, descriptors}};
   alarm(120);
   for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); ++i) {
     if (argc == kinds[i].arguments + 2 && strcmp(argv[1], kinds[i].name) == 0) {

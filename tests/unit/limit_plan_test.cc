@@ -69,6 +69,7 @@ cpu_time = "10s"
 wall_time = "5m"
 idle_time = "1h"
 grace = "2s"
+output = "10M"
 open_files = 256
 file_size = "1G"
 core = "0"
@@ -86,6 +87,7 @@ host = "/srv"
   EXPECT_EQ(policy->limits.wall_time, 300'000);
   EXPECT_EQ(policy->limits.idle_time, 3'600'000);
   EXPECT_EQ(policy->limits.grace, 2000);
+  EXPECT_EQ(policy->limits.output, 10 << 20);
   EXPECT_EQ(policy->limits.open_files, 256);
   EXPECT_EQ(policy->limits.file_size, 1 << 30);
   EXPECT_EQ(policy->limits.core, 0);
@@ -155,6 +157,7 @@ TEST(LimitPlan, NoLimitCostsNothing) {
   ASSERT_TRUE(plan.ok());
   EXPECT_FALSE(plan->has_cgroup);
   EXPECT_TRUE(plan->limits.empty() && plan->resources.empty() && plan->cgroup.empty());
+  EXPECT_EQ(plan->output, kUnlimited);
 }
 
 TEST(LimitPlan, BareCgroupFreezesAndTheBrokerLooks) {
