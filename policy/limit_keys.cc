@@ -1,4 +1,4 @@
-// The keys of [limits] (policy_keys.h).
+// The keys of [limits], and of the limits that a mount has (policy_keys.h).
 #include <string>
 #include <utility>
 #include <vector>
@@ -111,6 +111,17 @@ std::vector<PolicyKey<SessionPolicy>> LimitKeys() {
       SizeKey("stack", "The stack of a process's main thread.",
               [](P& policy) -> int64_t& { return policy.limits.stack; }),
   };
+}
+
+std::vector<PolicyKey<Mount>> MountLimitKeys() {
+  PolicyKey<Mount> bytes =
+      AmountKey<Mount>("", "max_bytes", "Bytes that the session may add to the mount.", ParseSize,
+                       FormatSize, [](Mount& mount) -> int64_t& { return mount.max_bytes; });
+  bytes.check = CheckAmount;
+  bytes.pattern = kSizePattern;
+  return {bytes, IntegerKey<Mount>("", "max_files", "Names that the session may add to the mount.",
+                                   0, int64_t{1} << 40,
+                                   [](Mount& mount) -> int64_t& { return mount.max_files; })};
 }
 
 }  // namespace sessionctl

@@ -43,6 +43,8 @@ struct Mount {
   std::vector<std::string> read_only;  // likewise
   SymlinkRule symlinks = SymlinkRule::kBeneath;
   HardlinkRule hardlinks = HardlinkRule::kAny;
+  int64_t max_bytes = kUnlimited;  // that the session adds to the mount
+  int64_t max_files = kUnlimited;  // names that the session adds to the mount
   bool cross_device = false;  // may a resolution cross onto another file system inside the tree?
   SourceLocation where;
 };

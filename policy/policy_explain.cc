@@ -12,6 +12,7 @@
 #include "absl/strings/str_join.h"
 #include "policy/path_text.h"
 #include "policy/policy_compiler.h"
+#include "policy/quantity.h"
 #include "policy/syscall_groups.h"
 #include "policy/wall_plans.h"
 #include "sandbox/landlock.h"
@@ -34,6 +35,13 @@ void AppendMount(const CompiledMount& compiled, std::string* text) {
   if (!mount.deny.empty()) absl::StrAppend(text, "      deny ", Quoted(mount.deny), "\n");
   if (!mount.read_only.empty()) {
     absl::StrAppend(text, "      read_only ", Quoted(mount.read_only), "\n");
+  }
+  if (mount.max_bytes != kUnlimited) {
+    absl::StrAppend(text, "      max_bytes ", FormatSize(mount.max_bytes),
+                    ": EDQUOT to the next open; ends the session beyond (the broker looks)\n");
+  }
+  if (mount.max_files != kUnlimited) {
+    absl::StrAppend(text, "      max_files ", mount.max_files, ": EDQUOT (the broker counts)\n");
   }
   absl::StrAppend(
       text, "      symbolic links: ",

@@ -362,6 +362,7 @@ std::vector<PolicyKey<Mount>> MakeMountKeys() {
                      [](Mount& mount) -> bool& { return mount.cross_device; }),
   };
   keys.front().required = true;
+  for (PolicyKey<Mount>& key : MountLimitKeys()) keys.push_back(std::move(key));
   return keys;
 }
 

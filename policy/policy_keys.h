@@ -46,6 +46,8 @@ const std::vector<PolicyKey<Mount>>& MountKeys();
 
 // The part of PolicyKeys() that is [limits].
 std::vector<PolicyKey<SessionPolicy>> LimitKeys();
+// The part of MountKeys() that are limits.
+std::vector<PolicyKey<Mount>> MountLimitKeys();
 // What is wrong with an amount of [limits] or of a flag; "" when nothing is.
 std::string CheckSize(const std::string& text);
 std::string CheckDuration(const std::string& text);

@@ -15,6 +15,7 @@
 #include <array>
 #include <cstdio>
 #include <cstring>
+#include <functional>
 #include <memory>
 #include <utility>
 
@@ -191,7 +192,10 @@ absl::Status BrokerProcess::Prepare() {
   }
   stdout_fd_ = options_.stdout_fd;
   stderr_fd_ = options_.stderr_fd;
-  limits_ = std::make_unique<SessionLimits>(policy_.limits, view_->proc(), cgroup_);
+  std::function<bool()> mounts_are_over;
+  if (view_->HasQuotas()) mounts_are_over = [this] { return view_->QuotasAreExceeded(); };
+  limits_ = std::make_unique<SessionLimits>(policy_.limits, view_->proc(), cgroup_,
+                                            std::move(mounts_are_over));
   if (SysStatus output = limits_->InterposeOutput(&stdout_fd_, &stderr_fd_); !output.ok()) {
     return absl::InternalError(absl::StrCat("limits.output: ", strerror(output.error())));
   }

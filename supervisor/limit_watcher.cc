@@ -45,6 +45,7 @@ const char* SessionEndName(SessionEnd end) {
     case SessionEnd::kMemory: return "memory";
     case SessionEnd::kPids: return "pids";
     case SessionEnd::kOutput: return "output";
+    case SessionEnd::kMaxBytes: return "max_bytes";
   }
   return "";
 }
@@ -54,10 +55,12 @@ bool IsTimeLimit(SessionEnd end) {
          end == SessionEnd::kCpuTime;
 }
 
-LimitWatcher::LimitWatcher(const WatchPlan& plan, int proc, const SessionCgroup* cgroup)
+LimitWatcher::LimitWatcher(const WatchPlan& plan, int proc, const SessionCgroup* cgroup,
+                           std::function<bool()> mounts_are_over)
     : plan_(plan),
       proc_(proc),
       cgroup_(cgroup),
+      mounts_are_over_(std::move(mounts_are_over)),
       processors_(static_cast<uint64_t>(std::max<long>(sysconf(_SC_NPROCESSORS_ONLN), 1))) {}
 
 void LimitWatcher::Begin() {
@@ -74,8 +77,8 @@ int LimitWatcher::Timeout() const {
   const auto now = Clock::now();
   Clock::time_point wake = Clock::time_point::max();
   if (plan_.wall_time != kUnlimited) wake = started_ + milliseconds(plan_.wall_time);
-  if (WatchesTree() || plan_.cpu_time != kUnlimited || plan_.idle_time != kUnlimited ||
-      plan_.frozen_cpu > 0) {
+  if (WatchesTree() || mounts_are_over_ || plan_.cpu_time != kUnlimited ||
+      plan_.idle_time != kUnlimited || plan_.frozen_cpu > 0) {
     wake = std::min(wake, next_look_);
   }
   if (wake == Clock::time_point::max()) return -1;
@@ -86,7 +89,7 @@ int LimitWatcher::Timeout() const {
 // As long as nothing that is watched can be reached meanwhile, but for memory and tasks.
 LimitWatcher::Clock::duration LimitWatcher::Interval() const {
   Clock::duration interval = kLongestInterval;
-  if (WatchesTree()) interval = kLookEvery;
+  if (WatchesTree() || mounts_are_over_) interval = kLookEvery;
   if (plan_.frozen_cpu > 0) interval = std::min<Clock::duration>(interval, kShortestSlice);
   if (plan_.idle_time != kUnlimited) {
     interval = std::min<Clock::duration>(interval, milliseconds(plan_.idle_time) / 8);
@@ -118,6 +121,7 @@ SessionEnd LimitWatcher::Measure(uint64_t activity) {
     cpu_ = std::max(cpu_, CpuMicroseconds());
   }
   if (plan_.frozen_cpu > 0) ShareProcessors(cpu_);
+  if (mounts_are_over_ && mounts_are_over_()) return SessionEnd::kMaxBytes;
   if (WatchesTree()) {
     if (const SessionEnd end = MeasureTree(); end != SessionEnd::kNone) return end;
   }

@@ -11,6 +11,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <optional>
 #include <vector>
@@ -29,6 +30,7 @@ enum class SessionEnd : uint32_t {
   kMemory,
   kPids,
   kOutput,
+  kMaxBytes,
 };
 // "wall_time" …, as records say it; "" for kNone.
 const char* SessionEndName(SessionEnd end);
@@ -40,8 +42,9 @@ inline constexpr int kTimeLimitExit = 124;
 class LimitWatcher {
  public:
   // `proc`: an open /proc. `cgroup` may be null. Both must outlive this. The calling process is the
-  // session's broker.
-  LimitWatcher(const WatchPlan& plan, int proc, const SessionCgroup* cgroup);
+  // session's broker. `mounts_are_over`: has it added too much to a mount? May be empty.
+  LimitWatcher(const WatchPlan& plan, int proc, const SessionCgroup* cgroup,
+               std::function<bool()> mounts_are_over);
 
   // The command runs from now on.
   void Begin();
@@ -68,6 +71,7 @@ class LimitWatcher {
   WatchPlan plan_;
   const int proc_;
   const SessionCgroup* const cgroup_;
+  const std::function<bool()> mounts_are_over_;
   const uint64_t processors_;
   bool begun_ = false;
   Clock::time_point started_;

@@ -19,8 +19,11 @@ constexpr int kLookAtOutputEvery = 20;  // milliseconds
 
 }  // namespace
 
-SessionLimits::SessionLimits(const LimitPlan& plan, int proc, const SessionCgroup* cgroup)
-    : plan_(plan), cgroup_(cgroup), watcher_(plan.watch, proc, cgroup) {}
+SessionLimits::SessionLimits(const LimitPlan& plan, int proc, const SessionCgroup* cgroup,
+                             std::function<bool()> mounts_are_over)
+    : plan_(plan),
+      cgroup_(cgroup),
+      watcher_(plan.watch, proc, cgroup, std::move(mounts_are_over)) {}
 
 SysStatus SessionLimits::InterposeOutput(int* stdout_fd, int* stderr_fd) {
   if (plan_.output == kUnlimited) return Done{};

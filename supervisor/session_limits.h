@@ -7,6 +7,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 
@@ -21,8 +22,10 @@ namespace sessionctl {
 
 class SessionLimits {
  public:
-  // `proc`: an open /proc. `cgroup` may be null.
-  SessionLimits(const LimitPlan& plan, int proc, const SessionCgroup* cgroup);
+  // `proc`: an open /proc. `cgroup` may be null. `mounts_are_over`: has the session added more to a
+  // mount than it may? May be empty.
+  SessionLimits(const LimitPlan& plan, int proc, const SessionCgroup* cgroup,
+                std::function<bool()> mounts_are_over);
 
   // Before the command is forked: puts pipes in the place of its streams where their volume is
   // limited. Errors: those of pipe(2).

@@ -142,7 +142,10 @@ absl::Status Monitor::MakeDirectory() {
   }
   for (const CompiledMount& mount : policy_->mounts) {
     const bool read_only = mount.mount.mode == MountMode::kReadOnly;
-    record_.mounts.push_back({.host = mount.mount.host, .mode = read_only ? "ro" : "rw"});
+    SessionMount recorded = {.host = mount.mount.host, .mode = read_only ? "ro" : "rw"};
+    if (mount.mount.max_bytes != kUnlimited) recorded.max_bytes = mount.mount.max_bytes;
+    if (mount.mount.max_files != kUnlimited) recorded.max_files = mount.mount.max_files;
+    record_.mounts.push_back(std::move(recorded));
   }
   absl::StatusOr<ProcessIdentity> self = IdentifyProcess(getpid());
   if (!self.ok()) return self.status();

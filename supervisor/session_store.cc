@@ -67,6 +67,8 @@ ordered_json ToJson(const SessionRecord& record) {
   ordered_json mounts = ordered_json::array();
   for (const SessionMount& mount : record.mounts) {
     mounts.push_back({{"host", mount.host}, {"mode", mount.mode}});
+    if (mount.max_bytes) mounts.back()["max_bytes"] = *mount.max_bytes;
+    if (mount.max_files) mounts.back()["max_files"] = *mount.max_files;
   }
   ordered_json result;
   result["id"] = record.id;
@@ -140,7 +142,10 @@ std::vector<SessionMount> MountsMember(const ordered_json& object) {
   if (it == object.end() || !it->is_array()) return mounts;
   for (const ordered_json& mount : *it) {
     if (!mount.is_object()) continue;
-    mounts.push_back({.host = StringMember(mount, "host"), .mode = StringMember(mount, "mode")});
+    mounts.push_back({.host = StringMember(mount, "host"),
+                      .mode = StringMember(mount, "mode"),
+                      .max_bytes = NumberMember<int64_t>(mount, "max_bytes"),
+                      .max_files = NumberMember<int64_t>(mount, "max_files")});
   }
   return mounts;
 }

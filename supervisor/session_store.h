@@ -67,6 +67,7 @@ int ShellExitCode(const SessionExit& exit);
 struct SessionMount {
   std::string host;
   std::string mode;  // "ro" or "rw"
+  std::optional<int64_t> max_bytes, max_files;
 };
 
 struct SessionLimit {

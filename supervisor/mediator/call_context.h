@@ -82,6 +82,15 @@ class CallContext {
 
   // Refuses for a reason that is no rule about paths: notes it for the audit, returns `error`.
   int NoteRefusal(int error, const char* reason) { return refusal_.Note(error, reason).value; }
+  // Refuses by a limit of a mount; 0 when there is nothing to refuse.
+  int CheckQuota(int error) {
+    return error == 0 ? 0
+                      : refusal_
+                            .Note(error, error == EDQUOT ? "mount: max_bytes or max_files"
+                                                         : "mount: too many open files")
+                            .value;
+  }
+
   // Which rule refused the call, once it is answered.
   const Refusal& refusal() const { return refusal_; }
 

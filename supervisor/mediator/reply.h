@@ -7,6 +7,7 @@
 
 #include "sandbox/base/owned_fd.h"
 #include "sandbox/base/sys_result.h"
+#include "supervisor/mediator/mount_quota.h"
 
 namespace sessionctl {
 
@@ -30,6 +31,12 @@ class Reply {
   // Nobody is left to answer; nothing was done.
   static Reply CallerGone() { return Reply(Kind::kCallerGone, 0); }
 
+  // Holds `pin` until the caller has its answer.
+  Reply Keeping(MountQuota::Pin pin) && {
+    pin_ = std::move(pin);
+    return std::move(*this);
+  }
+
   Kind kind() const { return kind_; }
   int error() const { return kind_ == Kind::kError ? static_cast<int>(value_) : 0; }
   int64_t value() const { return value_; }
@@ -41,6 +48,7 @@ class Reply {
 
   Kind kind_;
   int64_t value_;
+  MountQuota::Pin pin_;
   OwnedFd fd_;
   bool close_on_exec_ = false;
 };

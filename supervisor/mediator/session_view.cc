@@ -3,6 +3,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
 #include <utility>
@@ -22,6 +23,11 @@ int ReadSysctl(int proc, const char* name) {
 bool WasRemoved(int directory) {
   SysResult<struct stat> info = Fstat(directory);
   return !info.ok() || info->st_nlink == 0;
+}
+
+std::unique_ptr<MountQuota> MakeQuota(const Mount& mount, int proc) {
+  if (mount.max_bytes == kUnlimited && mount.max_files == kUnlimited) return nullptr;
+  return std::make_unique<MountQuota>(mount.max_bytes, mount.max_files, proc);
 }
 
 }  // namespace
@@ -56,9 +62,23 @@ absl::StatusOr<SessionView> SessionView::Create(const CompiledPolicy& policy) {
                               .cross_device = mount.mount.cross_device};
     absl::StatusOr<MountRoot> root = MountRoot::Open(mount.mount.host, rules);
     if (!root.ok()) return root.status();
-    view.mounts_.push_back(MountView{&mount, *std::move(root)});
+    view.mounts_.push_back(
+        MountView{&mount, *std::move(root), MakeQuota(mount.mount, view.proc())});
   }
   return view;
+}
+
+bool SessionView::HasQuotas() const {
+  return std::any_of(mounts_.begin(), mounts_.end(),
+                     [](const MountView& mount) { return mount.quota != nullptr; });
+}
+
+bool SessionView::QuotasAreExceeded() const {
+  bool exceeded = false;
+  for (const MountView& mount : mounts_) {
+    if (mount.quota != nullptr && mount.quota->LookAndJudge()) exceeded = true;
+  }
+  return exceeded;
 }
 
 bool SessionView::MayFollowLink(int directory, const struct stat& link) const {

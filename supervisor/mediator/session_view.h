@@ -5,6 +5,7 @@
 
 #include <sys/stat.h>
 
+#include <memory>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -15,6 +16,7 @@
 #include "sandbox/base/owned_fd.h"
 #include "sandbox/credentials.h"
 #include "sandbox/mount_root.h"
+#include "supervisor/mediator/mount_quota.h"
 
 namespace sessionctl {
 
@@ -22,6 +24,7 @@ namespace sessionctl {
 struct MountView {
   const CompiledMount* rules;
   MountRoot root;
+  std::unique_ptr<MountQuota> quota;  // null: no limit
 
   const std::string& guest() const { return rules->mount.guest; }
   // Must every object be looked at by its real path, because a rule depends on it?
@@ -51,6 +54,10 @@ class SessionView {
 
   // Does it lie in the kernel's own memory file system (memfd_create(2)), where nothing has a name?
   bool IsUnnamedMemory(const struct stat& info) const { return info.st_dev == memory_device_; }
+
+  bool HasQuotas() const;
+  // Looks at what the session has added to its mounts. True: to one of them, far too much.
+  bool QuotasAreExceeded() const;
 
   // fs.protected_symlinks (proc_sys_fs(5)): may a link that is followed by hand, not by the kernel,
   // be followed? `link` stands in `directory`.

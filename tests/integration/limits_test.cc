@@ -35,10 +35,11 @@ class LimitsTest : public CliTest, public ::testing::WithParamInterface<bool> {
     cgroup_ = CgroupFeatures();
   }
 
-  // A policy with one mount and [limits].
-  std::string Policy(const std::string& limits) {
+  // A policy with one mount, whose further keys are `mount`, and [limits].
+  std::string Policy(const std::string& limits, const std::string& mount = "") {
     const std::string path = scratch_ + "/policy.toml";
-    std::ofstream(path) << "version = 1\n[[mount]]\nhost = \"" << mount_ << "\"\n[limits]\n"
+    std::ofstream(path) << "version = 1\n[[mount]]\nhost = \"" << mount_ << "\"\n"
+                        << mount << "\n[limits]\n"
                         << limits << "\n";
     return path;
   }
@@ -110,6 +111,14 @@ TEST_P(LimitsTest, WallTimeTellsTheCommandThenEndsAll) {
   EXPECT_FALSE(Alive(PidIn("daemon")));
 }
 
+TEST_P(LimitsTest, GraceIsNoneOfTheOtherLimits) {
+  const std::string policy =
+      Policy("wall_time = \"200ms\"\ngrace = \"100s\"", "max_bytes = \"4M\"");
+  ExpectEnd(Run(policy, "trap '' TERM; sleep 0.5; ./use file big 500000000"), "wall_time", 124);
+  EXPECT_GT(SizeOf("big"), 4 << 20);
+  EXPECT_LT(SizeOf("big"), 64 << 20);
+}
+
 TEST_P(LimitsTest, StoppedCommandIsStillLimited) {
   const std::string id =
       Spawn({"--policy", Policy("wall_time = \"1s\"\ngrace = \"200ms\""), "--", "sh", "-c",
@@ -119,7 +128,8 @@ TEST_P(LimitsTest, StoppedCommandIsStillLimited) {
 }
 
 TEST_P(LimitsTest, RecordSaysWhatEndedItAndWhoHoldsWhat) {
-  const std::string policy = Policy("wall_time = \"300ms\"\nopen_files = 50\npids = 40");
+  const std::string policy = Policy("wall_time = \"300ms\"\nopen_files = 50\npids = 40",
+                                    "max_files = 7\nmax_bytes = \"1M\"");
   const std::string id = Spawn({"--policy", policy, "--", "sleep", "1000"});
   EXPECT_EQ(Cli({"wait", id}).out, "124\n");
   EXPECT_EQ(Inspect(id, "state"), "\"exited\"");
@@ -130,6 +140,9 @@ TEST_P(LimitsTest, RecordSaysWhatEndedItAndWhoHoldsWhat) {
   EXPECT_EQ(Inspect(id, "limits.open_files.by"), "\"rlimit\"");
   const std::string pids = Inspect(id, "limits.pids.by");
   EXPECT_EQ(pids, cgroup_.pids ? "\"cgroup\"" : "\"watcher\"");
+  const json record = json::parse(Cli({"inspect", id}).out);
+  EXPECT_EQ(record["mounts"][0]["max_files"], 7);
+  EXPECT_EQ(record["mounts"][0]["max_bytes"], 1 << 20);
   EXPECT_NE(Cli({"ps"}).out.find("124 wall_time"), std::string::npos);
   const CliResult explained = Cli({"policy", "explain", policy});
   EXPECT_NE(explained.out.find("wall_time   300ms   watcher"), std::string::npos) << explained.out;
@@ -223,6 +236,39 @@ TEST_P(LimitsTest, ClosedOutputKeepsNobodyBusy) {
   EXPECT_EQ(result.exit_code, 4);
   // Whoever waits in a loop uses as much as it is let.
   EXPECT_LT(used() - before - 2 * starting, 1.0);
+}
+
+TEST_P(LimitsTest, NamesInAMountAreCountedExactly) {
+  const CliResult result = Run(Policy("", "max_files = 6"), R"sh(
+    : > a; mkdir d; ln -s x l; ln a h; mkfifo p; : > b
+    try() { "$@" 2>/dev/null && echo "made by $1" ; }
+    try mkdir e; try ln -s x m; try ln a i; try mkfifo q; try sh -c ': > c'
+    : >> a && mv b d/b && echo changed
+    rm d/b; try mkdir e; try mkdir f
+    rmdir e; rm h; mkdir g f; try mkdir i
+    rmdir g; try ./use socket s; try ./use socket t)sh");
+  EXPECT_EQ(result.out, "changed\nmade by mkdir\nmade by ./use\nbind EDQUOT\n") << result.err;
+  EXPECT_EQ(access(InMount("f").c_str(), F_OK), 0);
+}
+
+TEST_P(LimitsTest, BytesInAMountEndWhoWritesWithoutEnd) {
+  for (const char* script : {"./use file big 500000000", "./use unnamed big 500000000",
+                             "(./use file big 500000000 > /dev/null &) ; sleep 100"}) {
+    ExpectEnd(Run(Policy("", "max_bytes = \"4M\""), script), "max_bytes", 137);
+    // 4 MiB, the allowance of 1 MiB, and what is written at 32 MB a second while others compute.
+    EXPECT_LT(SizeOf("big"), 64 << 20) << script;
+    unlink(InMount("big").c_str());
+  }
+}
+
+TEST_P(LimitsTest, BytesInAMountRefuseTheNextOpen) {
+  const std::string policy = Policy("", "max_bytes = \"4M\"");
+  const CliResult result =
+      Run(policy, "./use files 65536 200; rm file*; sleep 1.2; ./use files 65536 3");
+  EXPECT_NE(result.out.find("then open EDQUOT\ndone\n"), std::string::npos)
+      << result.out << result.err;
+  EXPECT_EQ(End(result)["reason"], "exited");
+  EXPECT_EQ(Run(policy, "./use allocate big 1000000000").out, "fallocate EOPNOTSUPP\n");
 }
 
 TEST_P(LimitsTest, ShareWithoutACgroupIsAnError) {

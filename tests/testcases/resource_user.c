@@ -8,7 +8,9 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -125,6 +127,78 @@ static int file(char** argv) {
   return 0;
 }
 
+// unnamed PATH BYTES: the same after its name was removed, its descriptor having been away in a
+// socket for a second.
+static int unnamed(char** argv) {
+  int pair[2];
+  const int fd = open(argv[0], O_WRONLY | O_CREAT, 0644);
+  unlink(argv[0]);
+  socketpair(AF_UNIX, SOCK_STREAM, 0, pair);
+  char byte = 'x';
+  char control[CMSG_SPACE(sizeof(int))] = {0};
+  struct iovec data = {&byte, 1};
+  struct msghdr message = {
+      .msg_iov = &data, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control)};
+  struct cmsghdr* header = CMSG_FIRSTHDR(&message);
+  header->cmsg_level = SOL_SOCKET;
+  header->cmsg_type = SCM_RIGHTS;
+  header->cmsg_len = CMSG_LEN(sizeof(int));
+  memcpy(CMSG_DATA(header), &fd, sizeof(int));
+  if (sendmsg(pair[0], &message, 0) != 1) return 4;
+  close(fd);
+  for (int i = 0; i < 15; ++i) {  // time, and reasons, to look what is open
+    mkdir("away", 0755);
+    rmdir("away");
+    usleep(100000);
+  }
+  if (recvmsg(pair[1], &message, 0) != 1) return 4;
+  int back;
+  memcpy(&back, CMSG_DATA(CMSG_FIRSTHDR(&message)), sizeof(int));
+  write_slowly(back, atol(argv[1]));
+  puts("done");
+  return 0;
+}
+
+// files BYTES N: files of so many bytes each, until one is refused.
+static int files(char** argv) {
+  const long size = atol(argv[0]);
+  for (int i = 0; i < atoi(argv[1]); ++i) {
+    char name[32];
+    snprintf(name, sizeof(name), "file%d", i);
+    const int fd = open(name, O_WRONLY | O_CREAT, 0644);
+    if (fd < 0) {
+      printf("%d files, then open %s\n", i, error_name());
+      return 3;
+    }
+    write_slowly(fd, size);
+    close(fd);
+    usleep(30000);
+  }
+  puts("done");
+  return 0;
+}
+
+// allocate PATH BYTES
+static int allocate(char** argv) {
+  const int fd = open(argv[0], O_WRONLY | O_CREAT, 0644);
+  if (fallocate(fd, 0, 0, atol(argv[1])) == 0) {
+    puts("done");
+    return 0;
+  }
+  printf("fallocate %s\n", error_name());
+  return 3;
+}
+
+// socket NAME: a UNIX socket.
+static int unix_socket(char** argv) {
+  struct sockaddr_un address = {.sun_family = AF_UNIX};
+  snprintf(address.sun_path, sizeof(address.sun_path), "%s", argv[0]);
+  const int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+  if (bind(fd, (const struct sockaddr*)&address, sizeof(address)) == 0) return 0;
+  printf("bind %s\n", error_name());
+  return 3;
+}
+
 // descriptors
 static int descriptors(char** argv) {
   (void)argv;
@@ -157,10 +231,11 @@ int main(int argc, char** argv) {
     const char* name;
     int arguments;
     int (*run)(char**);
-  } kinds[] = {{"memory", 2, memory},       {"processes", 1, processes},
-               {"processor", 1, processor}, {"share", 1, share},
-               {"output", 0, output},       {"file", 2, file},
-               {"raise", 0, raise_limits},  {"descriptors", 0, descriptors}};
+  } kinds[] = {
+      {"memory", 2, memory},      {"processes", 1, processes}, {"processor", 1, processor},
+      {"share", 1, share},        {"output", 0, output},       {"file", 2, file},
+      {"unnamed", 2, unnamed},    {"files", 2, files},         {"allocate", 2, allocate},
+      {"raise", 0, raise_limits}, {"socket", 1, unix_socket},  {"descriptors", 0, descriptors}};
   alarm(120);
   for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); ++i) {
     if (argc == kinds[i].arguments + 2 && strcmp(argv[1], kinds[i].name) == 0) {

@@ -77,6 +77,8 @@ stack = "8M"
 
 [[mount]]
 host = "/srv"
+max_bytes = "100M"
+max_files = 1000
 )";
   const absl::StatusOr<SessionPolicy> policy = ParsePolicy(text, "p.toml");
   ASSERT_TRUE(policy.ok()) << policy.status();
@@ -92,6 +94,8 @@ host = "/srv"
   EXPECT_EQ(policy->limits.file_size, 1 << 30);
   EXPECT_EQ(policy->limits.core, 0);
   EXPECT_EQ(policy->limits.stack, 8 << 20);
+  EXPECT_EQ(policy->mounts[0].max_bytes, 100 << 20);
+  EXPECT_EQ(policy->mounts[0].max_files, 1000);
   const std::string written = PolicyToToml(*policy);
   const absl::StatusOr<SessionPolicy> again = ParsePolicy(written, "q.toml");
   ASSERT_TRUE(again.ok()) << written;
@@ -113,6 +117,9 @@ TEST(LimitKeys, BadValueIsAnErrorWithItsPlace) {
   EXPECT_THAT(Error("[limits]\ncpu = nan\n"), HasSubstr("limits.cpu: nan is not above 0"));
   EXPECT_THAT(Error("[limits]\ncpu = \"1\"\n"), HasSubstr("expected a number, found a string"));
   EXPECT_THAT(Error("[limits]\nmemroy = \"1M\"\n"), HasSubstr("limits.memroy: unknown key"));
+  EXPECT_THAT(Error("[[mount]]\nhost = \"/a\"\nmax_bytes = \"x\"\n"),
+              StartsWith("p.toml:3:13: mount.max_bytes: "));
+  EXPECT_THAT(Error("[[mount]]\nhost = \"/a\"\nmax_files = -1\n"), HasSubstr("is not between"));
 }
 
 LimitsPolicy EveryLimit() {

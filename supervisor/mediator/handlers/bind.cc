@@ -89,11 +89,13 @@ class SocketFile {
     if (error == 0 && parent->mount == nullptr) error = EACCES;
     if (error != 0) return Reply::Error(error == EEXIST ? EADDRINUSE : error);
     if (SysStatus adopted = context_.AdoptUmask(); !adopted.ok()) return Reply::CallerGone();
-    if (!context_.StillWaiting()) return Reply::CallerGone();
-    error = Bind(*parent);
+    Reply reply = MakeWithinQuota(context_, *parent, true, [&] {
+      errno = Bind(*parent);
+      return errno == 0 ? 0 : -1;
+    });
     // No worker holds a directory of the session's.
     if (chdir("/") != 0) return Reply::Error(errno);
-    return error == 0 ? Reply::Value(0) : Reply::Error(error);
+    return reply.error() == EEXIST ? Reply::Error(EADDRINUSE) : std::move(reply);
   }
 
  private:

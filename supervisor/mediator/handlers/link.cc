@@ -40,14 +40,14 @@ Reply HandleLink(CallContext& context, const SyscallRequest& request) {
   // has nothing against it.
   if (int error = ErrorOfNewName(*to, false); error != 0) return Reply::Error(error);
   if (int error = Decide(context, *source, *to); error != 0) return Reply::Error(error);
-  if (!context.StillWaiting()) return Reply::CallerGone();
-  int result = linkat(AT_FDCWD, FdPath(source->fd.get()).c_str(), to->fd.get(),
-                      to->KernelLeaf().c_str(), AT_SYMLINK_FOLLOW);
-  if (result == 0) return Reply::Value(0);
+  Reply reply = MakeWithinQuota(context, *to, false, [&] {
+    return linkat(AT_FDCWD, FdPath(source->fd.get()).c_str(), to->fd.get(),
+                  to->KernelLeaf().c_str(), AT_SYMLINK_FOLLOW);
+  });
   // Landlock sees the directory above a mount's root, where the broker has no rights, before the
   // kernel sees that it is a directory.
-  bool refers = errno == EXDEV && S_ISDIR(source->info.st_mode);
-  return Reply::Error(refers ? EPERM : errno);
+  bool refers = reply.error() == EXDEV && S_ISDIR(source->info.st_mode);
+  return refers ? Reply::Error(EPERM) : std::move(reply);
 }
 
 }  // namespace sessionctl

@@ -28,9 +28,8 @@ Reply MakeName(CallContext& context, const CallerPath& path, Operation operation
   if (operation == Operation::kCreate) {  // a link has no mode
     if (SysStatus adopted = context.AdoptUmask(); !adopted.ok()) return Reply::CallerGone();
   }
-  if (!context.StillWaiting()) return Reply::CallerGone();
-  return make(parent->fd.get(), parent->KernelLeaf().c_str()) == 0 ? Reply::Value(0)
-                                                                   : Reply::Error(errno);
+  return MakeWithinQuota(context, *parent, true,
+                         [&] { return make(parent->fd.get(), parent->KernelLeaf().c_str()); });
 }
 
 // Then the kernel says whether this caller still has it.

@@ -3,7 +3,12 @@
 #ifndef SUPERVISOR_MEDIATOR_HANDLERS_NAMES_H_
 #define SUPERVISOR_MEDIATOR_HANDLERS_NAMES_H_
 
+#include <cerrno>
+
+#include "supervisor/mediator/call_context.h"
+#include "supervisor/mediator/mount_quota.h"
 #include "supervisor/mediator/path_resolver.h"
+#include "supervisor/mediator/reply.h"
 
 namespace sessionctl {
 
@@ -15,6 +20,27 @@ int ErrorOfNewName(const PinnedParent& parent, bool directory);
 // For a name that is to be moved or removed: what is wrong with looking it up (ENOENT …); 0 where
 // something stands.
 int ErrorOfOldName(const PinnedParent& parent);
+
+// Makes one name in `parent` by `make`, which answers as a system call does, within the mount's
+// limits. `counts_blocks`: the blocks of what was made count there.
+template <typename Make>
+Reply MakeWithinQuota(CallContext& context, const PinnedParent& parent, bool counts_blocks,
+                      Make make) {
+  MountQuota* const quota = parent.mount != nullptr ? parent.mount->quota.get() : nullptr;
+  if (quota != nullptr) {
+    if (int error = context.CheckQuota(quota->ReserveName()); error != 0) {
+      const int earlier = ErrorOfOldName(parent);
+      return Reply::Error(earlier == 0 ? EEXIST : error);
+    }
+  }
+  const bool waiting = context.StillWaiting();
+  const int error = waiting && make() != 0 ? errno : 0;
+  if (quota != nullptr && (!waiting || error != 0)) quota->ReturnName();
+  if (!waiting) return Reply::CallerGone();
+  if (error != 0) return Reply::Error(error);
+  if (quota != nullptr && counts_blocks) quota->AddBlocks(parent.fd.get(), parent.leaf.c_str());
+  return Reply::Value(0);
+}
 
 }  // namespace sessionctl
 

@@ -183,6 +183,8 @@ class OpenCall {
           OpenAt(object.fd.get(), ".", static_cast<int>(ReopenFlags()) | O_NOFOLLOW);
       if (opened.ok()) return Deliver(std::move(*opened));  // else: it may be read, not searched
     }
+    MountQuota::Pin pin;
+    if (int error = AdmitWriting(object, &pin); error != 0) return Reply::Error(error);
     FdPath path(object.fd.get());
     int flags = static_cast<int>(ReopenFlags());
     bool may_block =
@@ -192,8 +194,15 @@ class OpenCall {
     if (opened.ok() && Terminals::IsMultiplexer(object.info)) {
       context_.terminals().Remember(opened->get());
     }
-    if (opened.ok()) return Deliver(std::move(*opened));
+    if (opened.ok()) return Deliver(std::move(*opened)).Keeping(std::move(pin));
     return opened.error() == ESRCH ? Reply::CallerGone() : Reply::Error(opened.error());
+  }
+
+  int AdmitWriting(const PinnedObject& object, MountQuota::Pin* pin) {
+    if (!Writes() || object.mount == nullptr || object.mount->quota == nullptr) return 0;
+    if (!S_ISREG(object.info.st_mode)) return 0;
+    return context_.CheckQuota(
+        object.mount->quota->AdmitWriting(object.fd.get(), object.info, pin));
   }
 
   // openat2(O_PATH): such a descriptor cannot be injected (trap 10), so a readable one stands in
@@ -334,11 +343,28 @@ class OpenCall {
   Reply Create(const MountView& mount, int directory, const char* leaf, uint64_t flags) {
     if (context_.DescriptorTableIsFull()) return Reply::Error(EMFILE);
     if (SysStatus adopted = context_.AdoptUmask(); !adopted.ok()) return Reply::CallerGone();
-    if (!context_.StillWaiting()) return Reply::CallerGone();
+    MountQuota* const quota = mount.quota.get();
+    if (quota != nullptr) {
+      if (int error = context_.CheckQuota(quota->ReserveFile()); error != 0) {
+        return Reply::Error(error);
+      }
+    }
+    if (!context_.StillWaiting()) {
+      if (quota != nullptr) quota->ReturnName();
+      return Reply::CallerGone();
+    }
     SysResult<OwnedFd> created =
         mount.root.OpenBeneath(directory, leaf, flags, static_cast<mode_t>(how_.mode));
-    if (!created.ok()) return Reply::Error(created.error());
-    return Deliver(std::move(*created));
+    if (!created.ok()) {
+      if (quota != nullptr) quota->ReturnName();
+      return Reply::Error(created.error());
+    }
+    MountQuota::Pin pin;
+    if (quota != nullptr) {
+      const int error = quota->AddFile(created->get(), (flags & kTmpfileBit) != 0, &pin);
+      if (error != 0) return Reply::Error(context_.CheckQuota(error));
+    }
+    return Deliver(std::move(*created)).Keeping(std::move(pin));
   }
 
   CallContext& context_;

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <string>
+#include <utility>
 
 #include "supervisor/mediator/handlers/handlers.h"
 #include "supervisor/mediator/handlers/names.h"
@@ -62,10 +63,15 @@ Reply HandleRename(CallContext& context, const SyscallRequest& request) {
     const int wrong = ErrorOfNames(*from, *to, request.rename_flags);
     return Reply::Error(wrong != 0 ? wrong : error);
   }
+  MountQuota* const quota = to->mount != nullptr && !exchange ? to->mount->quota.get() : nullptr;
+  MountQuota::Doomed doomed;
+  if (quota != nullptr) doomed = quota->BeforeRemoval(to->fd.get(), to->leaf.c_str());
   if (!context.StillWaiting()) return Reply::CallerGone();
   long result = syscall(SYS_renameat2, from->fd.get(), from->KernelLeaf().c_str(), to->fd.get(),
                         to->KernelLeaf().c_str(), request.rename_flags);
-  return result == 0 ? Reply::Value(0) : Reply::Error(errno);
+  if (result != 0) return Reply::Error(errno);
+  if (quota != nullptr) quota->AfterReplace(std::move(doomed));
+  return Reply::Value(0);
 }
 
 }  // namespace sessionctl

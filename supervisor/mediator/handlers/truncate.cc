@@ -25,6 +25,12 @@ Reply HandleTruncate(CallContext& context, const SyscallRequest& request) {
       context.ExceedsFileSizeLimit(request.length)) {
     return Reply::Error(EFBIG);
   }
+  MountQuota::Pin pin;
+  if (object->mount != nullptr && object->mount->quota != nullptr) {
+    int error = context.CheckQuota(
+        object->mount->quota->AdmitWriting(object->fd.get(), object->info, &pin));
+    if (error != 0) return Reply::Error(error);
+  }
   if (!context.StillWaiting()) return Reply::CallerGone();
   int result = truncate(path.c_str(), request.length);
   return result == 0 ? Reply::Value(0) : Reply::Error(errno);

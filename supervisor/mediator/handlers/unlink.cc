@@ -3,6 +3,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <utility>
+
 #include "supervisor/mediator/handlers/handlers.h"
 #include "supervisor/mediator/handlers/names.h"
 
@@ -16,9 +18,15 @@ Reply HandleUnlink(CallContext& context, const SyscallRequest& request) {
     int missing = ErrorOfOldName(*parent);
     return Reply::Error(missing != 0 ? missing : error);
   }
+  MountQuota* const quota = parent->mount != nullptr ? parent->mount->quota.get() : nullptr;
+  MountQuota::Doomed doomed;
+  if (quota != nullptr) doomed = quota->BeforeRemoval(parent->fd.get(), parent->leaf.c_str());
   if (!context.StillWaiting()) return Reply::CallerGone();
-  int result = unlinkat(parent->fd.get(), parent->KernelLeaf().c_str(), request.at_flags);
-  return result == 0 ? Reply::Value(0) : Reply::Error(errno);
+  if (unlinkat(parent->fd.get(), parent->KernelLeaf().c_str(), request.at_flags) != 0) {
+    return Reply::Error(errno);
+  }
+  if (quota != nullptr) quota->AfterUnlink(std::move(doomed));
+  return Reply::Value(0);
 }
 
 }  // namespace sessionctl
