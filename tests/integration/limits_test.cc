@@ -167,8 +167,12 @@ TEST_P(LimitsTest, CpuTimeIsThatOfAll) {
 }
 
 TEST_P(LimitsTest, CpuIsAShare) {
-  if (!cgroup_.usable) GTEST_SKIP() << "needs a writable cgroup (version 2)";
   const CliResult result = Run(Policy("cpu = 0.25"), "./use share 3");
+  if (!cgroup_.usable) {  // nothing else can hold it: refused, or named
+    EXPECT_EQ(result.exit_code, 125);
+    EXPECT_NE(result.err.find("limits.cpu"), std::string::npos) << result.err;
+    return;
+  }
   EXPECT_EQ(result.exit_code, 0) << result.err;
   // Less, where others compute; never more, but for the slices' edges.
   EXPECT_LT(atof(result.out.c_str()), 0.45) << result.out;
@@ -269,6 +273,27 @@ TEST_P(LimitsTest, BytesInAMountRefuseTheNextOpen) {
       << result.out << result.err;
   EXPECT_EQ(End(result)["reason"], "exited");
   EXPECT_EQ(Run(policy, "./use allocate big 1000000000").out, "fallocate EOPNOTSUPP\n");
+}
+
+// The control of all the others: what they see refused or ended, done in a session without limits.
+TEST_P(LimitsTest, WithoutThemAllOfItSucceeds) {
+  const std::map<std::string, std::string> done = {
+      {"timeout 2 ./use memory 33554432 4; echo $?", "124\n"},  // it lived until then
+      {"./use memory 100000000 0", "done\n"},
+      {"./use processes 100", "done\n"},
+      {"timeout 2 ./use processor 2; echo $?", "124\n"},
+      {"./use output | head -c 300000 | wc -c", "300000\n"},
+      {"./use file big 8000000", "done\n"},
+      {"./use unnamed big 8000000", "done\n"},
+      {"./use files 65536 100", "done\n"},
+      {"./use allocate big 8000000", "done\n"},
+      {"mkdir a b c d e f g && ./use socket s && ls -d s", "s\n"},
+  };
+  for (const auto& [script, output] : done) {
+    const CliResult result = Run(Policy(""), script);
+    EXPECT_EQ(result.out, output) << script << ": " << result.err;
+    EXPECT_EQ(End(result)["reason"], "exited") << script;
+  }
 }
 
 TEST_P(LimitsTest, ShareWithoutACgroupIsAnError) {

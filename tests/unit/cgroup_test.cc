@@ -15,6 +15,7 @@
 #include <utility>
 
 #include "sandbox/base/syscalls.h"
+#include "sandbox/safe_file.h"
 
 namespace sessionctl {
 namespace {
@@ -155,15 +156,31 @@ TEST_F(RealCgroup, IsRemovedAndSoAreThoseOfWhoWasKilled) {
   EXPECT_EQ(count(), 0);
 }
 
-TEST_F(RealCgroup, PidsControllerRefusesForks) {
-  if (!features_.pids) GTEST_SKIP() << "needs the pids controller in " << features_.directory;
-  const SessionCgroup cgroup = Make({{"pids.max", "1"}});
+// A cgroup with one task may not fork.
+void ExpectForksAreRefused(const SessionCgroup& cgroup) {
   SysResult<pid_t> child = ForkIntoCgroup(cgroup.fd());
   ASSERT_TRUE(child.ok());
   if (*child == 0) _exit(fork() < 0 && errno == EAGAIN ? 7 : 1);
   int status = 0;
   EXPECT_EQ(waitpid(*child, &status, 0), *child);
   EXPECT_EQ(WEXITSTATUS(status), 7);
+}
+
+// Those controllers that version 1 does not hold; on some machines that is but one which no limit
+// uses.
+TEST_F(RealCgroup, ControllersAreTurnedOnAndTold) {
+  SysResult<OwnedFd> parent = OpenAt(AT_FDCWD, features_.directory.c_str(), O_RDONLY | O_DIRECTORY);
+  ASSERT_TRUE(parent.ok());
+  SysResult<std::string> names = ReadSmallFile(parent->get(), "cgroup.controllers", 4096);
+  ASSERT_TRUE(names.ok());
+  if (features_.pids) {
+    ExpectForksAreRefused(Make({{"pids.max", "1"}}));
+  } else if (names->find("hugetlb") != std::string::npos) {
+    const SessionCgroup cgroup = Make({{"hugetlb.2MB.max", "0"}});
+    EXPECT_EQ(*ReadSmallFile(cgroup.fd(), "hugetlb.2MB.max", 64), "0\n");
+  } else {
+    GTEST_SKIP() << "needs the pids or the hugetlb controller in " << features_.directory;
+  }
 }
 
 }  // namespace
