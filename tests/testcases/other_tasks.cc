@@ -49,6 +49,9 @@ class Child {
 
 void* const kBadAddress = reinterpret_cast<void*>(8);
 
+// Whoever started us may have been nice already, and nobody gets below that again.
+int Nicer(int by) { return getpriority(PRIO_PROCESS, 0) + by; }
+
 void Limits(pid_t pid) {
   rlimit now;
   Say("prlimit read", prlimit(pid, RLIMIT_CORE, nullptr, &now));
@@ -87,7 +90,7 @@ void Scheduling(pid_t pid) {
   struct {
     uint32_t size = 48, policy = SCHED_OTHER;
     uint64_t flags = 0;
-    int32_t nice = 3;
+    int32_t nice = Nicer(3);
     uint32_t priority = 0;
     uint64_t runtime = 0, deadline = 0, period = 0;
   } attributes;
@@ -100,7 +103,7 @@ void Scheduling(pid_t pid) {
 
 void Priorities(pid_t pid) {
   const auto id = static_cast<id_t>(pid);
-  Say("setpriority", setpriority(PRIO_PROCESS, id, 5));
+  Say("setpriority", setpriority(PRIO_PROCESS, id, Nicer(5)));
   printf("nice: %d\n", getpriority(PRIO_PROCESS, id));
   Say("setpriority of nothing", setpriority(static_cast<__priority_which_t>(9), id, 5));
   Say("ioprio_set", syscall(SYS_ioprio_set, kIoprioWhoProcess, pid, kBestEffortLow));
@@ -113,7 +116,7 @@ void Groups() {
   const Child leader;
   const Child member;
   setpgid(member.pid(), leader.pid());
-  Say("setpriority of a group", setpriority(PRIO_PGRP, static_cast<id_t>(leader.pid()), 7));
+  Say("setpriority of a group", setpriority(PRIO_PGRP, static_cast<id_t>(leader.pid()), Nicer(7)));
   printf("nice: %d %d\n", getpriority(PRIO_PROCESS, static_cast<id_t>(leader.pid())),
          getpriority(PRIO_PROCESS, static_cast<id_t>(member.pid())));
   Say("ioprio_set of a group",
@@ -150,7 +153,7 @@ void OfAThread() {
   });
   pid_t tid = 0;
   if (read(started[0], &tid, sizeof(tid)) != sizeof(tid)) abort();
-  Say("setpriority of a thread", setpriority(PRIO_PROCESS, static_cast<id_t>(tid), 9));
+  Say("setpriority of a thread", setpriority(PRIO_PROCESS, static_cast<id_t>(tid), Nicer(9)));
   printf("nice: %d, ours %d\n", getpriority(PRIO_PROCESS, static_cast<id_t>(tid)),
          getpriority(PRIO_PROCESS, 0));
   if (write(end[1], "e", 1) != 1) abort();

@@ -1,5 +1,3 @@
-#include "policy/policy_compiler.h"
-
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -17,6 +15,7 @@
 
 #include "policy/policy_parser.h"
 #include "sandbox/landlock_uapi.h"
+#include "tests/unit/policy_compiler_fixture.h"
 
 namespace sessionctl {
 namespace {
@@ -25,71 +24,12 @@ using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
-using When = MediatedCall::When;
 
 constexpr uint64_t kWriteRights =
     landlock::kFsWriteFile | landlock::kFsRemoveDir | landlock::kFsRemoveFile |
     landlock::kFsMakeChar | landlock::kFsMakeDir | landlock::kFsMakeReg | landlock::kFsMakeSock |
     landlock::kFsMakeFifo | landlock::kFsMakeBlock | landlock::kFsMakeSym | landlock::kFsRefer |
     landlock::kFsTruncate;
-
-KernelFeatures Modern() {
-  KernelFeatures features;
-  features.landlock_abi = 7;
-  features.openat2 = features.seccomp_user_notif = features.seccomp_addfd_send = true;
-  features.seccomp_wait_killable = features.process_vm_readv = true;
-  features.memfd_noexec_seal = true;
-  return features;
-}
-
-std::vector<MediatedCall> Calls() {
-  return {{257, "openat", When::kUnlessRead, 2},
-          {437, "openat2", When::kAlways, -1, {}, "keeps its flags in memory"},
-          {452, "fchmodat2", When::kAlways, -1}};
-}
-
-class PolicyCompiler : public ::testing::Test {
- protected:
-  void SetUp() override {
-    char name[] = "/tmp/policy_compiler.XXXXXX";
-    ASSERT_NE(mkdtemp(name), nullptr);
-    root_ = name;
-    for (const char* directory : {"/a", "/a/inner", "/b"}) Make(directory);
-  }
-  void TearDown() override { std::filesystem::remove_all(root_); }
-
-  void Make(const std::string& path) { std::filesystem::create_directory(root_ + path); }
-
-  Mount At(const std::string& path) const {
-    Mount mount;
-    mount.host = root_ + path;
-    mount.where = {"p.toml", 4, 1};
-    return mount;
-  }
-
-  absl::StatusOr<CompiledPolicy> Compile(const std::vector<Mount>& mounts,
-                                         const KernelFeatures& features = Modern()) {
-    policy_.mounts = mounts;
-    return CompilePolicy(policy_, {"s-1", "ada"}, features, Calls());
-  }
-
-  CompiledPolicy CompileOk(const std::vector<Mount>& mounts,
-                           const KernelFeatures& features = Modern()) {
-    absl::StatusOr<CompiledPolicy> compiled = Compile(mounts, features);
-    EXPECT_TRUE(compiled.ok()) << compiled.status();
-    return compiled.ok() ? *compiled : CompiledPolicy();
-  }
-
-  // Expects an error with `code` whose message has `text`.
-  void ExpectError(const absl::StatusOr<CompiledPolicy>& compiled, absl::StatusCode code,
-                   const std::string& text) {
-    EXPECT_EQ(compiled.status().code(), code) << compiled.status();
-    EXPECT_THAT(std::string(compiled.status().message()), HasSubstr(text));
-  }
-
-  std::string root_;
-  SessionPolicy policy_;
-};
 
 uint64_t AccessOf(const LandlockPlan& plan, const std::string& path) {
   uint64_t access = 0;
@@ -190,74 +130,6 @@ TEST_F(PolicyCompiler, BrokerDomainCoversTheSessionDomain) {
   }
 }
 
-TEST_F(PolicyCompiler, MountIsCanonicalAndKeepsItsSpelling) {
-  std::filesystem::create_directory_symlink(root_ + "/a", root_ + "/link");
-  const CompiledPolicy compiled = CompileOk({At("/b/.././link/")});
-  EXPECT_EQ(compiled.mounts[0].mount.host, root_ + "/a");
-  EXPECT_EQ(compiled.mounts[0].mount.alias, root_ + "/link");
-  EXPECT_EQ(compiled.policy.mounts[0].host, root_ + "/a");
-}
-
-TEST_F(PolicyCompiler, VariablesExpandInHosts) {
-  Make("/s-1");
-  EXPECT_EQ(CompileOk({At("/{session}")}).mounts[0].mount.host, root_ + "/s-1");
-  ExpectError(Compile({At("/{sesion}")}), absl::StatusCode::kInvalidArgument,
-              "p.toml:4:1: mount.host: " + root_ + "/{sesion}: unknown variable {sesion}");
-  policy_.mounts = {At("/{user}")};
-  for (const char* user : {"", "..", ".", "a/b"}) {
-    ExpectError(CompilePolicy(policy_, {"s", user}, Modern(), Calls()),
-                absl::StatusCode::kInvalidArgument, "{user} has no value fit for a path");
-  }
-}
-
-TEST_F(PolicyCompiler, CreateMakesOneDirectoryOfModeSevenHundred) {
-  Mount mount = At("/new-{session}");
-  ExpectError(Compile({mount}), absl::StatusCode::kNotFound, "create = true would make it");
-  mount.create = true;
-  EXPECT_EQ(CompileOk({mount}).mounts[0].mount.host, root_ + "/new-s-1");
-  struct stat status;
-  ASSERT_EQ(stat((root_ + "/new-s-1").c_str(), &status), 0);
-  EXPECT_EQ(status.st_mode & 07777, 0700U);
-  EXPECT_TRUE(Compile({mount}).ok()) << "it is there already";
-  mount = At("/no/parent");
-  mount.create = true;
-  EXPECT_EQ(Compile({mount}).status().code(), absl::StatusCode::kNotFound);
-}
-
-TEST_F(PolicyCompiler, CreateDoesNotFollowAPlantedLink) {
-  std::filesystem::create_directory_symlink(root_ + "/b", root_ + "/planted");
-  std::filesystem::create_symlink(root_ + "/not-there", root_ + "/dangling");
-  for (const char* name : {"/planted", "/dangling"}) {
-    Mount mount = At(name);
-    mount.create = true;
-    ExpectError(Compile({mount}), absl::StatusCode::kInvalidArgument, "symbolic link");
-  }
-  EXPECT_FALSE(std::filesystem::exists(root_ + "/not-there"));
-}
-
-TEST_F(PolicyCompiler, CreateRefusesSomebodyElsesDirectory) {
-  if (geteuid() != 0) GTEST_SKIP() << "needs root to make another user's directory";
-  ASSERT_EQ(chown((root_ + "/b").c_str(), 65534, 65534), 0);
-  Mount mount = At("/b");
-  mount.create = true;
-  ExpectError(Compile({mount}), absl::StatusCode::kPermissionDenied, "belongs to uid 65534");
-}
-
-TEST_F(PolicyCompiler, CreateMakesItForTheSessionsUser) {
-  if (geteuid() != 0) GTEST_SKIP() << "needs root to name another user";
-  policy_.process.user = "65534";
-  Mount mount = At("/made");
-  mount.create = true;
-  CompileOk({mount});
-  struct stat status;
-  ASSERT_EQ(stat((root_ + "/made").c_str(), &status), 0);
-  EXPECT_EQ(status.st_uid, 65534U);
-  EXPECT_EQ(status.st_mode & 07777, 0700U);
-  CompileOk({mount});  // there already, and the user's own
-  policy_.process.user = "1";
-  ExpectError(Compile({mount}), absl::StatusCode::kPermissionDenied, "belongs to uid 65534");
-}
-
 TEST_F(PolicyCompiler, KeptMknodMediatesReadsAndLetsTheBrokerMakeDevices) {
   if (geteuid() != 0) GTEST_SKIP() << "needs root to keep a capability";
   const uint64_t devices = landlock::kFsMakeChar | landlock::kFsMakeBlock;
@@ -273,109 +145,6 @@ TEST_F(PolicyCompiler, KeptMknodMediatesReadsAndLetsTheBrokerMakeDevices) {
   EXPECT_EQ(compiled.broker_domain.grants.front().access & devices, devices);
   policy_.scope = MediationScope::kWrites;
   ExpectError(Compile({At("/a")}), absl::StatusCode::kInvalidArgument, "mknod");
-}
-
-TEST_F(PolicyCompiler, UnusableMountIsAnError) {
-  std::ofstream(root_ + "/file") << "x";
-  ExpectError(Compile({At("/none")}), absl::StatusCode::kNotFound, root_ + "/none");
-  ExpectError(Compile({At("/file")}), absl::StatusCode::kInvalidArgument, "not a directory");
-  Mount mount;
-  for (const char* host : {"/", "/..", "/tmp/.."}) {
-    mount.host = host;
-    ExpectError(Compile({mount}), absl::StatusCode::kInvalidArgument, "root directory");
-  }
-  mount.host = "/proc/1";
-  ExpectError(Compile({mount}), absl::StatusCode::kInvalidArgument, "proc cannot be a mount");
-  mount.host = "relative";
-  ExpectError(Compile({mount}), absl::StatusCode::kInvalidArgument, "not an absolute path");
-}
-
-TEST_F(PolicyCompiler, UnreadableMountIsPermissionDenied) {
-  ASSERT_EQ(chmod((root_ + "/b").c_str(), 0), 0);
-  ASSERT_EQ(chmod(root_.c_str(), 0755), 0);
-  const pid_t child = fork();
-  if (child == 0) {
-    if (geteuid() == 0 && setresuid(65534, 65534, 65534) != 0) _exit(2);
-    _exit(Compile({At("/b")}).status().code() == absl::StatusCode::kPermissionDenied ? 0 : 1);
-  }
-  int status = 0;
-  waitpid(child, &status, 0);
-  EXPECT_EQ(WEXITSTATUS(status), 0);
-  chmod((root_ + "/b").c_str(), 0755);  // or an ordinary user cannot remove it
-}
-
-TEST_F(PolicyCompiler, SameDirectoryTwiceIsAnError) {
-  std::filesystem::create_directory_symlink(root_ + "/a", root_ + "/link");
-  ExpectError(Compile({At("/a"), At("/a")}), absl::StatusCode::kInvalidArgument,
-              "is a mount already (p.toml:4:1)");
-  ExpectError(Compile({At("/a"), At("/link")}), absl::StatusCode::kInvalidArgument,
-              "is a mount already");
-}
-
-TEST_F(PolicyCompiler, NestedMountOnPurposeIsAllowedLongestFirst) {
-  Mount inner = At("/a/inner");
-  inner.mode = MountMode::kReadOnly;
-  const CompiledPolicy compiled = CompileOk({At("/a"), inner});
-  EXPECT_EQ(compiled.mounts[0].mount.host, root_ + "/a/inner");
-  EXPECT_EQ(compiled.mounts[1].mount.host, root_ + "/a");
-  EXPECT_EQ(compiled.policy.mounts[0].host, root_ + "/a");
-  EXPECT_TRUE(Compile({inner, At("/a")}).ok());
-}
-
-TEST_F(PolicyCompiler, LinkIntoAnotherMountIsAnError) {
-  std::filesystem::create_directory_symlink(root_ + "/a/inner", root_ + "/link");
-  ExpectError(Compile({At("/a"), At("/link")}), absl::StatusCode::kInvalidArgument,
-              "leads into mount");
-  // The same when both are reached by one link: nested as written.
-  std::filesystem::create_directory_symlink(root_ + "/a", root_ + "/alias");
-  EXPECT_TRUE(Compile({At("/alias"), At("/alias/inner")}).ok());
-}
-
-TEST_F(PolicyCompiler, LinkOutOfAMountThatSessionsMayWriteIsAnError) {
-  std::filesystem::create_directory_symlink(root_ + "/b", root_ + "/a/planted");
-  const char* why = "where sessions may write, leads to ";
-  ExpectError(Compile({At("/a"), At("/a/planted")}), absl::StatusCode::kInvalidArgument, why);
-  ExpectError(Compile({At("/a/planted"), At("/a")}), absl::StatusCode::kInvalidArgument, why);
-  Mount read_only = At("/a");
-  read_only.mode = MountMode::kReadOnly;
-  EXPECT_TRUE(Compile({read_only, At("/a/planted")}).ok());
-  policy_.filesystem.read = {root_ + "/a/planted"};
-  ExpectError(Compile({At("/a")}), absl::StatusCode::kInvalidArgument, why);
-}
-
-TEST_F(PolicyCompiler, LinkThatIsReachedByALinkOrDotDotIsFoundToo) {
-  std::filesystem::create_directory_symlink(root_ + "/b", root_ + "/a/planted");
-  std::filesystem::create_directory_symlink(root_ + "/a/planted", root_ + "/trusted");
-  const char* why = "where sessions may write, leads to ";
-  ExpectError(Compile({At("/a"), At("/trusted")}), absl::StatusCode::kInvalidArgument, why);
-  ExpectError(Compile({At("/a"), At("/a/planted/../b")}), absl::StatusCode::kInvalidArgument, why);
-  EXPECT_TRUE(Compile({At("/a"), At("/a/../b")}).ok());  // looks up no name in the mount
-}
-
-TEST_F(PolicyCompiler, NothingIsCreatedBehindALinkOutOfAMount) {
-  std::filesystem::create_directory_symlink(root_ + "/b", root_ + "/a/planted");
-  Mount inner = At("/a/planted/new");
-  inner.create = true;
-  ExpectError(Compile({At("/a"), inner}), absl::StatusCode::kInvalidArgument,
-              "where sessions may write, leads to ");
-  EXPECT_FALSE(std::filesystem::exists(root_ + "/b/new"));
-  inner.host = root_ + "/a/inner/new";
-  EXPECT_TRUE(Compile({At("/a"), inner}).ok());
-}
-
-TEST_F(PolicyCompiler, GuestPathOtherThanTheHostPathIsNotSupported) {
-  Mount mount = At("/a");
-  mount.guest = "/data";
-  ExpectError(Compile({mount}), absl::StatusCode::kInvalidArgument,
-              "guest paths other than the host path are not supported yet");
-  mount.guest = mount.host + "/";
-  EXPECT_TRUE(Compile({mount}).ok());
-}
-
-TEST_F(PolicyCompiler, BadGlobNamesTheMount) {
-  Mount mount = At("/a");
-  mount.read_only = {"[x"};
-  ExpectError(Compile({mount}), absl::StatusCode::kInvalidArgument, "p.toml:4:1: mount.read_only");
 }
 
 TEST_F(PolicyCompiler, SystemGrantsAreCanonicalAndMerged) {
