@@ -1,6 +1,8 @@
 #!/usr/bin/python3
 """What a session notices of a neighbour that floods its own broker: the time of one mediated open, quiet and beside
-each kind of flood, in turns, as ratios to the quiet one. Asserts nothing.
+each kind of flood, in turns, as ratios to the quiet one. Asserts nothing. Each session has a terminal session of its
+own, as `spawn` gives it: the kernel shares the processors between those first (sched(7), autogroup), and between the
+threads of each only then.
 
   bench/neighbour.py [--opens N] [--rounds N] [--build DIR]
 """
@@ -13,7 +15,7 @@ import tempfile
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-FLOODS = ["calls 64", "waiting 400", "renames 8", "paths", "killed"]
+FLOODS = ["calls 64", "waiting 2000", "renames 8", "paths", "killed"]
 MEASURE = """
 import json, os, sys, time
 def one(name):
@@ -33,7 +35,8 @@ def session(build, directory, argv):
 
 def measure(build, directory, opens):
     argv = session(build, directory, ["/usr/bin/python3", "-c", MEASURE, str(opens)])
-    return json.loads(subprocess.run(argv, cwd=directory, check=True, capture_output=True, text=True).stdout)
+    return json.loads(subprocess.run(argv, cwd=directory, check=True, capture_output=True, text=True,
+                                     start_new_session=True).stdout)
 
 
 def beside(build, flood, directory, opens):
@@ -41,7 +44,8 @@ def beside(build, flood, directory, opens):
     with tempfile.TemporaryDirectory() as scratch:
         own = pathlib.Path(scratch)
         argv = session(build, own, [str(build / "testcases/flooder"), *flood.split()])
-        with subprocess.Popen(argv, cwd=own, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        with subprocess.Popen(argv, cwd=own, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                              start_new_session=True) as process:
             while not (own / "started").exists() and process.poll() is None:
                 time.sleep(0.01)
             times = measure(build, directory, opens) if process.poll() is None else None
