@@ -1,0 +1,18 @@
+#!/usr/bin/env bash
+# Measures sessionctl beside the bare machine, the floor of all mediation and its peers, in one interleaved run, and
+# writes a report in Markdown and JSON with a chart of each table.
+#
+#   bench/run.sh [--out DIR] [--rounds N] [--only calls,threads,crowd,starts,work,memory] [--quick]
+#
+# Installs the peers (bubblewrap, firejail, proot, gVisor) and what the workloads need; builds what is missing.
+set -euo pipefail
+source "$(dirname "${BASH_SOURCE[0]}")/../scripts/lib.sh"
+
+ensure_build_packages
+ensure_packages bubblewrap firejail proot runsc git sqlite3 tar python3-venv python3-pip
+command -v node >/dev/null || ensure_packages nodejs
+command -v npm >/dev/null || ensure_packages npm
+cd "$PROJECT_ROOT"
+cmake --preset release -B build/bench -DSESSIONCTL_BUILD_TESTS=OFF -DSESSIONCTL_BUILD_BENCH=ON >/dev/null
+cmake --build build/bench
+exec /usr/bin/python3 bench/suite/main.py --build build/bench "$@"
