@@ -1,6 +1,7 @@
 #include "sandbox/mount_root.h"
 
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 
 #include <cstring>
 #include <utility>
@@ -19,12 +20,6 @@ constexpr int kMaxAttempts = 64;
 #define STATX_MNT_ID 0x00001000U
 #endif
 
-SysResult<uint64_t> MountIdOf(int fd) {
-  struct statx info = {};
-  if (statx(fd, "", AT_EMPTY_PATH, STATX_MNT_ID, &info) != 0) return LastErrno();
-  return static_cast<uint64_t>(info.stx_mnt_id);
-}
-
 absl::Status OpenError(const std::string& path, int error) {
   std::string text = absl::StrCat("mount ", path, ": ", strerror(error));
   if (error == ENOENT) return absl::NotFoundError(text);
@@ -34,6 +29,17 @@ absl::Status OpenError(const std::string& path, int error) {
 
 }  // namespace
 
+SysResult<FileIdentity> Identify(int fd) {
+  struct statx info = {};
+  constexpr unsigned kWanted = STATX_TYPE | STATX_MODE | STATX_INO | STATX_NLINK | STATX_MNT_ID;
+  if (statx(fd, "", AT_EMPTY_PATH, kWanted, &info) != 0) return LastErrno();
+  return FileIdentity{.device = makedev(info.stx_dev_major, info.stx_dev_minor),
+                      .inode = info.stx_ino,
+                      .mount_id = info.stx_mnt_id,
+                      .mode = info.stx_mode,
+                      .links = info.stx_nlink};
+}
+
 absl::StatusOr<MountRoot> MountRoot::Open(const std::string& path, Rules rules) {
   // The path is canonical: a link in any component was put there since.
   OpenHow how;
@@ -41,9 +47,9 @@ absl::StatusOr<MountRoot> MountRoot::Open(const std::string& path, Rules rules) 
   how.resolve = kResolveNoSymlinks;
   SysResult<OwnedFd> fd = OpenAt2(AT_FDCWD, path.c_str(), how);
   if (!fd.ok()) return OpenError(path, fd.error());
-  SysResult<uint64_t> mount_id = MountIdOf(fd->get());
-  if (!mount_id.ok()) return OpenError(path, mount_id.error());
-  return MountRoot(std::move(*fd), rules, *mount_id);
+  SysResult<FileIdentity> identity = Identify(fd->get());
+  if (!identity.ok()) return OpenError(path, identity.error());
+  return MountRoot(std::move(*fd), rules, *identity);
 }
 
 SysResult<OwnedFd> MountRoot::OpenBeneath(int anchor, const char* path, uint64_t flags, mode_t mode,
@@ -69,9 +75,9 @@ SysResult<OwnedFd> MountRoot::OpenBeneath(int anchor, const char* path, uint64_t
 
 SysResult<bool> MountRoot::OnSameDevice(int fd) const {
   if (rules_.cross_device) return true;
-  SysResult<uint64_t> mount_id = MountIdOf(fd);
-  if (!mount_id.ok()) return Errno(mount_id.error());
-  return *mount_id == mount_id_;
+  SysResult<FileIdentity> identity = Identify(fd);
+  if (!identity.ok()) return Errno(identity.error());
+  return OnSameMount(*identity);
 }
 
 }  // namespace sessionctl

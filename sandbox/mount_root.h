@@ -14,6 +14,22 @@
 
 namespace sessionctl {
 
+// Which object an open descriptor refers to, and through which mount.
+struct FileIdentity {
+  dev_t device = 0;
+  ino_t inode = 0;
+  uint64_t mount_id = 0;
+  mode_t mode = 0;
+  uint32_t links = 0;
+
+  bool SameAs(const FileIdentity& other) const {
+    return inode == other.inode && device == other.device && mount_id == other.mount_id;
+  }
+};
+
+// One statx(2). Errors: EBADF.
+SysResult<FileIdentity> Identify(int fd);
+
 class MountRoot {
  public:
   struct Rules {
@@ -36,19 +52,25 @@ class MountRoot {
   SysResult<OwnedFd> OpenBeneath(int anchor, const char* path, uint64_t flags, mode_t mode = 0,
                                  uint64_t extra_resolve = 0) const;
 
+  // Of the root when it was opened; its number of links changes.
+  const FileIdentity& identity() const { return identity_; }
+
   // Does the object lie on the same kernel mount as the root? (Always true with cross_device.)
+  bool OnSameMount(const FileIdentity& object) const {
+    return rules_.cross_device || object.mount_id == identity_.mount_id;
+  }
   SysResult<bool> OnSameDevice(int fd) const;
 
   // Where the root is now: it may have been moved since.
   SysResult<std::string> CurrentPath() const { return PathOfDescriptor(fd_.get()); }
 
  private:
-  MountRoot(OwnedFd fd, Rules rules, uint64_t mount_id)
-      : fd_(std::move(fd)), rules_(rules), mount_id_(mount_id) {}
+  MountRoot(OwnedFd fd, Rules rules, const FileIdentity& identity)
+      : fd_(std::move(fd)), rules_(rules), identity_(identity) {}
 
   OwnedFd fd_;
   Rules rules_;
-  uint64_t mount_id_;
+  FileIdentity identity_;
 };
 
 }  // namespace sessionctl

@@ -21,6 +21,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "sandbox/base/fd_channel.h"
+#include "sandbox/base/own_descriptors.h"
 #include "sandbox/base/raw_log.h"
 #include "sandbox/base/syscalls.h"
 #include "sandbox/landlock.h"
@@ -177,6 +178,7 @@ absl::Status BrokerProcess::Prepare() {
     return absl::FailedPreconditionError("/dev/null is not the null device");
   }
   null_ = std::move(*null);
+  HoldOwnDescriptors();  // without, the same goes by absolute paths
   absl::StatusOr<SessionView> view = SessionView::Create(policy_);
   if (!view.ok()) return view.status();
   view_ = std::make_unique<SessionView>(*std::move(view));

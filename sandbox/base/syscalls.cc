@@ -6,6 +6,8 @@
 #include <climits>
 #include <cstdio>
 
+#include "sandbox/base/own_descriptors.h"
+
 namespace sessionctl {
 namespace {
 
@@ -57,9 +59,20 @@ SysResult<std::string> ReadLinkAt(int dirfd, const char* path) {
   return std::string(buffer, static_cast<size_t>(size));
 }
 
-FdPath::FdPath(int fd) { snprintf(text_, sizeof(text_), "/proc/self/fd/%d", fd); }
+FdPath::FdPath(int fd) : dirfd_(OwnDescriptorsDirectory()) {
+  snprintf(text_, sizeof(text_), "/proc/self/fd/%d", fd);
+  if (dirfd_ < 0) dirfd_ = AT_FDCWD;
+}
 
-SysResult<std::string> PathOfDescriptor(int fd) { return ReadLinkAt(AT_FDCWD, FdPath(fd).c_str()); }
+SysResult<OwnedFd> Reopen(int fd, int flags) {
+  const FdPath path(fd);
+  return OpenAt(path.dirfd(), path.name(), flags);
+}
+
+SysResult<std::string> PathOfDescriptor(int fd) {
+  const FdPath path(fd);
+  return ReadLinkAt(path.dirfd(), path.name());
+}
 
 SysResult<std::string> ReadSmallFile(int dirfd, const char* path, size_t limit) {
   SysResult<OwnedFd> file = OpenAt(dirfd, path, O_RDONLY);

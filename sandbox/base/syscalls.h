@@ -60,10 +60,18 @@ class FdPath {
  public:
   explicit FdPath(int fd);
   const char* c_str() const { return text_; }
+  // The same for calls that take a directory descriptor, by the shortest way there is.
+  int dirfd() const { return dirfd_; }
+  const char* name() const { return dirfd_ < 0 ? text_ : text_ + kDirectoryLength; }
 
  private:
+  static constexpr int kDirectoryLength = 14;  // of "/proc/self/fd/"
   char text_[32];
+  int dirfd_;
 };
+
+// Another open file of the object that `fd` pins. Errors: those of open(2).
+SysResult<OwnedFd> Reopen(int fd, int flags);
 
 // The path by which the kernel knows an open object (d_path); "… (deleted)" when it has no name any
 // more, no leading slash for what never had one ("pipe:[1]"). Allocates.

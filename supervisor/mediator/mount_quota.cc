@@ -79,7 +79,7 @@ int64_t MountQuota::Bytes() const { return std::max<int64_t>(settled_ + live_, 0
 int MountQuota::AdmitWriting(int fd, const struct stat& info, Pin* pin) {
   if (!HasBytes()) return 0;
   // Not the caller's own open file, which may hold a lock or a lease.
-  SysResult<OwnedFd> own = OpenAt(AT_FDCWD, FdPath(fd).c_str(), O_PATH);
+  SysResult<OwnedFd> own = Reopen(fd, O_PATH);
   if (!own.ok()) return ENFILE;
   MutexLock lock(&mutex_);
   if (IsFull()) return EDQUOT;
@@ -91,7 +91,7 @@ int MountQuota::AdmitWriting(int fd, const struct stat& info, Pin* pin) {
 int MountQuota::AddFile(int fd, bool unnamed, Pin* pin) {
   if (!HasBytes() && !unnamed) return 0;
   SysResult<struct stat> info = Fstat(fd);
-  SysResult<OwnedFd> own = OpenAt(AT_FDCWD, FdPath(fd).c_str(), O_PATH);
+  SysResult<OwnedFd> own = Reopen(fd, O_PATH);
   if (!info.ok() || !own.ok()) return ENFILE;
   MutexLock lock(&mutex_);
   File* file = KeepInSight(std::move(*own), *info, 0);

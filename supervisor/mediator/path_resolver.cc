@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "sandbox/base/syscalls.h"
+#include "supervisor/mediator/known_places.h"
 #include "supervisor/mediator/path_parts.h"
 #include "supervisor/mediator/path_walker.h"
 
@@ -91,8 +92,12 @@ PathWalker PathResolver::MakeWalker(const MountView* island, uint64_t extra_reso
 SysStatus PathResolver::CheckSameDevice(const MountView& mount, int fd) const {
   SysResult<bool> same = mount.root.OnSameDevice(fd);
   if (!same.ok()) return Errno(same.error());
-  if (!*same) return Refuse(EXDEV, &mount, "behind a mount point inside it (cross_device)");
+  if (!*same) return RefuseMountPoint(mount);
   return Done{};
+}
+
+Errno PathResolver::RefuseMountPoint(const MountView& mount) const {
+  return Refuse(EXDEV, &mount, "behind a mount point inside it (cross_device)");
 }
 
 Errno PathResolver::Refuse(int error, const MountView* mount, const char* why) const {
@@ -128,6 +133,27 @@ PathResolver::Start PathResolver::LocateAbsolute(const std::string& path) const 
   return start;
 }
 
+// The mount that an open directory lies in, by its path as the kernel tells it now. Without a mount
+// `*real` is that path. `*unnamed`: it is too long to be told, and `*below` that of a directory
+// above.
+SysResult<const MountView*> PathResolver::MountOf(int base, const FileIdentity& info,
+                                                  std::string* real, std::string* below,
+                                                  bool* unnamed) const {
+  SysResult<std::string> path = PathOfDescriptor(base);
+  *unnamed = !path.ok() && path.error() == ENAMETOOLONG;
+  if (*unnamed) path = NearestPath(base);
+  if (!path.ok()) return Errno(path.error());
+  if (path->empty() || path->front() != '/') return Errno(EACCES);
+  const MountView* mount = session_.MountOfRealPath(*path, below);
+  if (mount == nullptr) {
+    *real = std::move(*path);
+    return mount;
+  }
+  if (!mount->root.OnSameMount(info)) return RefuseMountPoint(*mount);
+  if (!*unnamed) KnownPlaces::OfThisThread().Remember(session_, info, mount, *below);
+  return mount;
+}
+
 // A leading ".." is a step that the kernel makes from the open directory: no name above it is
 // looked up again, so one that may not be searched is no hindrance, and a removed directory still
 // has its parent. What is reached is then looked at afresh.
@@ -138,29 +164,25 @@ SysResult<PathResolver::Start> PathResolver::LocateRelative(const CallerPath& pa
   std::string rest = path.path;
   for (;;) {
     if (!base.ok()) return Errno(base.error());
-    SysResult<struct stat> info = Fstat(base->get());
+    SysResult<FileIdentity> info = Identify(base->get());
     if (!info.ok()) return Errno(info.error());
-    if (!S_ISDIR(info->st_mode)) return Errno(ENOTDIR);
-    SysResult<std::string> real = PathOfDescriptor(base->get());
-    const bool unnamed = !real.ok() && real.error() == ENAMETOOLONG;
-    if (unnamed) real = NearestPath(base->get());
-    if (!real.ok()) return Errno(real.error());
-    if (real->empty() || real->front() != '/') return Errno(EACCES);
-
+    if (!S_ISDIR(info->mode)) return Errno(ENOTDIR);
     Start start;
     std::string below;
-    start.mount = session_.MountOfRealPath(*real, &below);
-    if (start.mount != nullptr) {
-      if (SysStatus same = CheckSameDevice(*start.mount, base->get()); !same.ok()) {
-        return Errno(same.error());
-      }
+    std::string real;  // where no mount is
+    bool unnamed = false;
+    start.mount = KnownPlaces::OfThisThread().Find(session_, *info, &below);
+    if (start.mount == nullptr) {
+      SysResult<const MountView*> found = MountOf(base->get(), *info, &real, &below, &unnamed);
+      if (!found.ok()) return Errno(found.error());
+      start.mount = *found;
     }
     if (options.own_anchor) {
       start.base = std::move(*base);
       start.rest = rest;
       return start;
     }
-    const bool removed = info->st_nlink == 0;
+    const bool removed = info->links == 0;
     if ((removed || (start.mount != nullptr && (unnamed || !below.empty()))) &&
         TakeDotDot(options.may_step_last, &rest)) {
       base = OpenAt(base->get(), "..", O_PATH | O_DIRECTORY);
@@ -168,7 +190,7 @@ SysResult<PathResolver::Start> PathResolver::LocateRelative(const CallerPath& pa
     }
     if (start.mount == nullptr && unnamed) return Errno(ENAMETOOLONG);
     if (start.mount == nullptr) {
-      Start outside = LocateAbsolute(*real + "/" + rest);
+      Start outside = LocateAbsolute(real + "/" + rest);
       if (outside.mount == nullptr) outside.base = std::move(*base);
       if (outside.mount == nullptr) outside.rest = rest;
       return outside;
@@ -337,11 +359,17 @@ SysResult<PinnedObject> PathResolver::Held(SysResult<OwnedFd> held) const {
 }
 
 SysResult<std::string> PathResolver::RealPath(int fd, const MountView* mount) const {
+  SysResult<FileIdentity> info = mount != nullptr ? Identify(fd) : Errno(EBADF);
+  if (info.ok()) {
+    std::string below;
+    if (KnownPlaces::OfThisThread().Find(session_, *info, &below) == mount) return below;
+  }
   SysResult<std::string> real = PathOfDescriptor(fd);
   if (!real.ok()) return Errno(real.error());
   std::string rest;
   const MountView* now = session_.MountOfRealPath(*real, &rest);
   if (now != mount) return Errno(EACCES);
+  if (info.ok()) KnownPlaces::OfThisThread().Remember(session_, *info, mount, rest);
   return mount == nullptr ? *real : rest;
 }
 

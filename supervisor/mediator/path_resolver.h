@@ -125,9 +125,12 @@ class PathResolver {
                                         uint64_t extra_resolve) const;
   SysResult<PinnedParent> ParentOutside(const Start& start, uint64_t extra_resolve) const;
 
+  SysResult<const MountView*> MountOf(int base, const FileIdentity& info, std::string* real,
+                                      std::string* below, bool* unnamed) const;
   SysResult<PinnedObject> Held(SysResult<OwnedFd> held) const;
   PathWalker MakeWalker(const MountView* island, uint64_t extra_resolve = 0) const;
   SysStatus CheckSameDevice(const MountView& mount, int fd) const;
+  Errno RefuseMountPoint(const MountView& mount) const;
   Errno Refuse(int error, const MountView* mount, const char* why) const;
 
   const SessionView& session_;

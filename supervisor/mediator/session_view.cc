@@ -65,6 +65,9 @@ absl::StatusOr<SessionView> SessionView::Create(const CompiledPolicy& policy) {
     view.mounts_.push_back(
         MountView{&mount, *std::move(root), MakeQuota(mount.mount, view.proc())});
   }
+  view.has_nested_mounts_ =
+      std::any_of(view.mounts_.begin(), view.mounts_.end(),
+                  [&view](const MountView& mount) { return view.HasNestedMounts(mount); });
   return view;
 }
 

@@ -69,8 +69,9 @@ class SessionView {
   const MountView* MountOfRealPath(const std::string& path, std::string* rest) const;
   // The mount whose guest path (or its alias) is a prefix of `path`, by name only.
   const MountView* MountOfGuestPath(std::string_view path, std::string* rest) const;
-  // Does another mount begin below `mount`?
+  // Does another mount begin below `mount`? Below any of them?
   bool HasNestedMounts(const MountView& mount) const;
+  bool has_nested_mounts() const { return has_nested_mounts_; }
 
  private:
   explicit SessionView(const CompiledPolicy& policy) : policy_(&policy) {}
@@ -80,6 +81,7 @@ class SessionView {
   OwnedFd proc_;
   FileCredentials own_credentials_;
   dev_t memory_device_ = 0;
+  bool has_nested_mounts_ = false;
   int protected_regular_ = 0;
   int protected_fifos_ = 0;
   int protected_symlinks_ = 0;

@@ -102,7 +102,7 @@ class OpenCall {
     }
     if (Has(O_TRUNC) && context_.DescriptorTableIsFull()) return Reply::Error(EMFILE);
     if (!context_.StillWaiting()) return Reply::CallerGone();
-    return Reopen(object);
+    return OpenAnew(object);
   }
 
   int Decide(const PinnedObject& object) {
@@ -142,8 +142,7 @@ class OpenCall {
   Reply ReopenMemory(const OwnedFd& same) {
     if (Has(O_TRUNC) && context_.DescriptorTableIsFull()) return Reply::Error(EMFILE);
     if (!context_.StillWaiting()) return Reply::CallerGone();
-    SysResult<OwnedFd> anew =
-        OpenAt(AT_FDCWD, FdPath(same.get()).c_str(), static_cast<int>(ReopenFlags()));
+    SysResult<OwnedFd> anew = Reopen(same.get(), static_cast<int>(ReopenFlags()));
     if (!anew.ok()) return Reply::Error(anew.error());
     return Deliver(std::move(*anew));
   }
@@ -166,7 +165,7 @@ class OpenCall {
   Reply OpenOwnTerminal(const OwnedFd& terminal) {
     if (!context_.StillWaiting()) return Reply::CallerGone();
     SysResult<OwnedFd> opened =
-        OpenAt(AT_FDCWD, FdPath(terminal.get()).c_str(), static_cast<int>(ReopenFlags()));
+        Reopen(terminal.get(), static_cast<int>(ReopenFlags()));
     if (!opened.ok()) return Reply::Error(opened.error());
     return Deliver(std::move(*opened));
   }
@@ -175,7 +174,7 @@ class OpenCall {
     return (how_.flags & ~static_cast<uint64_t>(O_CREAT | O_EXCL | O_NOFOLLOW)) | O_NOCTTY;
   }
 
-  Reply Reopen(const PinnedObject& object) {
+  Reply OpenAnew(const PinnedObject& object) {
     if (Has(O_NOFOLLOW) && S_ISDIR(object.info.st_mode)) {
       // By its own ".", where nothing can come between, a directory's descriptor shows O_NOFOLLOW,
       // as a magic link cannot. A file has no such name, and its own might be a device by now.
@@ -185,11 +184,10 @@ class OpenCall {
     }
     MountQuota::Pin pin;
     if (int error = AdmitWriting(object, &pin); error != 0) return Reply::Error(error);
-    FdPath path(object.fd.get());
     int flags = static_cast<int>(ReopenFlags());
     bool may_block =
         S_ISFIFO(object.info.st_mode) && !Has(O_NONBLOCK) && (how_.flags & O_ACCMODE) != O_RDWR;
-    const auto open = [&] { return OpenAt(AT_FDCWD, path.c_str(), flags); };
+    const auto open = [&] { return Reopen(object.fd.get(), flags); };
     SysResult<OwnedFd> opened = may_block ? context_.MayBlock(open) : open();
     if (opened.ok() && Terminals::IsMultiplexer(object.info)) {
       context_.terminals().Remember(opened->get());
@@ -216,7 +214,7 @@ class OpenCall {
     if (Has(O_DIRECTORY) && !S_ISDIR(mode)) return Reply::Error(ENOTDIR);
     if (!S_ISDIR(mode) && !S_ISREG(mode)) return Reply::Error(ENOSYS);
     if (context_.CheckObject(Operation::kRead, *object) != 0) return Reply::Error(ENOSYS);
-    SysResult<OwnedFd> opened = OpenAt(AT_FDCWD, FdPath(object->fd.get()).c_str(), O_RDONLY);
+    SysResult<OwnedFd> opened = Reopen(object->fd.get(), O_RDONLY);
     if (!opened.ok()) return Reply::Error(ENOSYS);
     return Deliver(std::move(*opened));
   }
