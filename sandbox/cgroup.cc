@@ -225,8 +225,9 @@ SysResult<SessionCgroup> SessionCgroup::Create(const std::string& directory,
   if (int error = open(made.name_.c_str(), O_RDONLY | O_DIRECTORY, &made.directory_); error != 0) {
     return Errno(error);
   }
-  if (SysStatus set = Configure(made.directory_.get(), settings); !set.ok())
+  if (SysStatus set = Configure(made.directory_.get(), settings); !set.ok()) {
     return Errno(set.error());
+  }
   int error = open("cgroup.procs", O_RDWR, &made.procs_);
   if (error == 0) error = open("cgroup.freeze", O_WRONLY, &made.freeze_);
   if (error == 0) error = open("cpu.stat", O_RDONLY, &made.cpu_);

@@ -134,8 +134,9 @@ SysResult<ProcessUsage> UsageOf(int proc, pid_t pid) {
   ProcessUsage usage;
   stream >> usage.threads;
   static const long ticks = sysconf(_SC_CLK_TCK);
-  for (const uint64_t time : times)
+  for (const uint64_t time : times) {
     usage.cpu_microseconds += time * (1'000'000 / static_cast<uint64_t>(ticks));
+  }
   const std::string status = ReadOfAnyThread(proc, pid, "status", "VmRSS");
   usage.memory = BytesOf(status, "VmRSS") + BytesOf(status, "VmSwap");
   return usage;

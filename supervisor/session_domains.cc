@@ -17,8 +17,9 @@ absl::StatusOr<LandlockRuleset> MakeRuleset(const LandlockPlan& plan, const Sess
       LandlockRuleset::Create(plan.handled_fs, plan.handled_net, plan.scoped);
   if (!ruleset.ok()) return ruleset;
   for (const LandlockPortGrant& grant : plan.ports) {
-    if (absl::Status added = ruleset->AllowPort(grant.port, grant.access); !added.ok())
+    if (absl::Status added = ruleset->AllowPort(grant.port, grant.access); !added.ok()) {
       return added;
+    }
   }
   for (const LandlockGrant& grant : plan.grants) {
     OwnedFd opened;

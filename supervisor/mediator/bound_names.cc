@@ -19,12 +19,12 @@ uint64_t CookieOf(int socket) {
 
 }  // namespace
 
-void BoundNames::Remember(int socket, std::string address) {
+void BoundNames::Remember(int socket, const std::string& address) {
   const uint64_t cookie = CookieOf(socket);
   if (cookie == 0) return;
   MutexLock lock(&mutex_);
   // A socket is bound once.
-  if (!names_.try_emplace(cookie, std::move(address)).second) return;
+  if (!names_.try_emplace(cookie, address).second) return;
   oldest_first_.push_back(cookie);
   if (oldest_first_.size() <= kMostNames) return;
   names_.erase(oldest_first_.front());

@@ -21,7 +21,7 @@ class BoundNames {
   BoundNames& operator=(const BoundNames&) = delete;
 
   // `address` is a whole struct sockaddr_un. Of very many, the oldest is forgotten.
-  void Remember(int socket, std::string address);
+  void Remember(int socket, const std::string& address);
   std::optional<std::string> Find(int socket);
 
  private:

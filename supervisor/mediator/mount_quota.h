@@ -37,7 +37,7 @@ class MountQuota {
    public:
     Pin() = default;
     Pin(Pin&& other) noexcept
-        : quota_(std::exchange(other.quota_, nullptr)), inode_(other.inode_) {}
+        : quota_(std::exchange(other.quota_, nullptr)), inode_(std::move(other.inode_)) {}
     Pin& operator=(Pin&& other) noexcept {
       std::swap(quota_, other.quota_);
       std::swap(inode_, other.inode_);

@@ -5,6 +5,7 @@
 #include <climits>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "sandbox/base/syscalls.h"
 #include "supervisor/mediator/known_places.h"
 #include "supervisor/mediator/path_parts.h"
@@ -190,7 +191,7 @@ SysResult<PathResolver::Start> PathResolver::LocateRelative(const CallerPath& pa
     }
     if (start.mount == nullptr && unnamed) return Errno(ENAMETOOLONG);
     if (start.mount == nullptr) {
-      Start outside = LocateAbsolute(real + "/" + rest);
+      Start outside = LocateAbsolute(absl::StrCat(real, "/", rest));
       if (outside.mount == nullptr) outside.base = std::move(*base);
       if (outside.mount == nullptr) outside.rest = rest;
       return outside;

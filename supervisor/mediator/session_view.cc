@@ -62,8 +62,8 @@ absl::StatusOr<SessionView> SessionView::Create(const CompiledPolicy& policy) {
                               .cross_device = mount.mount.cross_device};
     absl::StatusOr<MountRoot> root = MountRoot::Open(mount.mount.host, rules);
     if (!root.ok()) return root.status();
-    view.mounts_.push_back(
-        MountView{&mount, *std::move(root), MakeQuota(mount.mount, view.proc())});
+    std::unique_ptr<MountQuota> quota = MakeQuota(mount.mount, view.proc());
+    view.mounts_.push_back(MountView{&mount, *std::move(root), std::move(quota)});
   }
   view.has_nested_mounts_ =
       std::any_of(view.mounts_.begin(), view.mounts_.end(),

@@ -14,9 +14,9 @@
 namespace sessionctl {
 namespace {
 
-constexpr uint64_t kMaxPieces = 1024;        // UIO_MAXIOV
-constexpr uint64_t kMaxControl = 64 * 1024;  // the kernel's own bound is optmem_max, 128 KiB
-constexpr size_t kMaxDescriptors = 253;      // SCM_MAX_FD
+constexpr uint64_t kMaxPieces = 1024;       // UIO_MAXIOV
+constexpr uint64_t kMaxControl = 64 << 10;  // the kernel's own bound is optmem_max, 128 KiB
+constexpr size_t kMaxDescriptors = 253;     // SCM_MAX_FD
 
 // struct user_msghdr, as the kernel reads it.
 struct RemoteHeader {

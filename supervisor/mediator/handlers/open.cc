@@ -164,8 +164,7 @@ class OpenCall {
   // One that the session made itself (pts(4)).
   Reply OpenOwnTerminal(const OwnedFd& terminal) {
     if (!context_.StillWaiting()) return Reply::CallerGone();
-    SysResult<OwnedFd> opened =
-        Reopen(terminal.get(), static_cast<int>(ReopenFlags()));
+    SysResult<OwnedFd> opened = Reopen(terminal.get(), static_cast<int>(ReopenFlags()));
     if (!opened.ok()) return Reply::Error(opened.error());
     return Deliver(std::move(*opened));
   }

@@ -19,10 +19,10 @@
 namespace sessionctl {
 namespace {
 
-constexpr uint64_t kStreamPiece = 64 * 1024;    // of a stream, copied at a time
-constexpr uint64_t kMaxDatagram = 512 * 1024;   // of all workers at once, it has to fit in memory
-constexpr uint64_t kUsualDatagram = 64 * 1024;  // up to here the kernel alone says EMSGSIZE
-constexpr uint64_t kMaxMessages = 1024;         // sendmmsg: UIO_MAXIOV
+constexpr uint64_t kStreamPiece = 64 << 10;    // of a stream, copied at a time
+constexpr uint64_t kMaxDatagram = 512 << 10;   // of all workers at once, it has to fit in memory
+constexpr uint64_t kUsualDatagram = 64 << 10;  // up to here the kernel alone says EMSGSIZE
+constexpr uint64_t kMaxMessages = 1024;        // sendmmsg: UIO_MAXIOV
 
 // Sends one message of a caller. Answers what the kernel does: bytes, or an errno.
 class Sender {
