@@ -11,10 +11,6 @@
 #ifndef SUPERVISOR_SESSION_STORE_H_
 #define SUPERVISOR_SESSION_STORE_H_
 
-#include <sys/types.h>
-
-#include <cstdint>
-#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -23,6 +19,7 @@
 #include "absl/status/statusor.h"
 #include "sandbox/base/owned_fd.h"
 #include "sandbox/safe_file.h"
+#include "supervisor/session_record.h"
 
 namespace sessionctl {
 
@@ -30,89 +27,6 @@ inline constexpr char kSessionLockFile[] = "lock";
 inline constexpr char kSessionOutputFile[] = "output.log";
 inline constexpr char kSessionAuditFile[] = "audit.jsonl";
 inline constexpr char kSessionPolicyFile[] = "policy.toml";
-
-// A process that is still the same one when both agree: ids are reused, start times are not.
-struct ProcessIdentity {
-  pid_t pid = 0;             // 0: none
-  uint64_t start_ticks = 0;  // /proc/PID/stat field 22: clock ticks since boot
-};
-
-// The identity of a living process. Errors: kNotFound.
-absl::StatusOr<ProcessIdentity> IdentifyProcess(pid_t pid);
-
-// Sends `signal` to exactly that process, through a pidfd whose start time was compared. Errors:
-// kNotFound (it has gone), kPermissionDenied.
-absl::Status SignalProcess(const ProcessIdentity& process, int signal);
-
-enum class SessionState {
-  kStarting,
-  kRunning,
-  kExited,  // the command ended, or was made to
-  kFailed,  // the command never ran
-  kLost,    // broker or monitor were killed; the session died with them
-};
-const char* SessionStateName(SessionState state);
-
-struct SessionExit {
-  std::optional<int> code;    // exit status of the command, 124 at a time limit, or 125, 126, 127
-                              // when it never ran
-  std::optional<int> signal;  // the signal that ended it
-  std::string reason;  // "exited", "signal", "stopped", "start failed: …", "broker lost", "monitor
-                       // lost", or the limit that ended it: "wall_time" …
-};
-
-// The exit code a shell would see: the code, 128 + signal, or 125 for a session that was lost.
-int ShellExitCode(const SessionExit& exit);
-
-struct SessionMount {
-  std::string host;
-  std::string mode;  // "ro" or "rw"
-  std::optional<int64_t> max_bytes, max_files;
-};
-
-struct SessionLimit {
-  std::string name;  // the key in [limits]
-  double value = 0;  // bytes, seconds, a count, processors
-  std::string by;    // what holds it: "rlimit" …
-};
-
-struct SessionRecord {
-  std::string id;
-  std::string name;
-  std::vector<std::string> command;
-  std::vector<SessionMount> mounts;
-  ProcessIdentity monitor;
-  ProcessIdentity broker;
-  ProcessIdentity process;  // the command
-  SessionState state = SessionState::kStarting;
-  std::string created;  // RFC 3339, UTC, milliseconds
-  std::string started;  // "" until then
-  std::string ended;
-  std::optional<SessionExit> exit;
-  uint64_t mediated_calls = 0;  // known at the end
-  uint64_t denials = 0;
-  std::vector<std::string> missing_walls;
-  std::string user;                       // whom it runs as
-  std::vector<std::string> capabilities;  // what it keeps
-  std::vector<std::string> warnings;
-  std::vector<SessionLimit> limits;
-
-  bool ended_already() const {
-    return state != SessionState::kStarting && state != SessionState::kRunning;
-  }
-};
-
-// JSON of a record, as in state.json and `inspect`. Bytes that are not UTF-8 become U+FFFD.
-std::string RecordToJson(const SessionRecord& record);
-std::string RecordsToJson(const std::vector<SessionRecord>& records);
-// Errors: kDataLoss with what is wrong.
-absl::StatusOr<SessionRecord> RecordFromJson(const std::string& json);
-
-// "2026-01-31T12:00:00.000Z".
-std::string CurrentTimestamp();
-
-// Twelve hexadecimal digits from getrandom(2).
-std::string NewSessionId();
 
 // One session's directory, held open.
 class SessionDirectory {
