@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <pwd.h>
 #include <signal.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -131,6 +132,10 @@ absl::Status Monitor::MakeDirectory() {
   record_.id = options_.id;
   record_.name = options_.name;
   record_.command = options_.argv;
+  record_.labels = options_.labels;
+  record_.place = options_.place;
+  record_.stop = options_.stop;
+  record_.terminal = options_.terminal.has_value();
   record_.created = CurrentTimestamp();
   record_.missing_walls = policy_->missing_walls;
   record_.user = policy_->identity.user;
@@ -372,10 +377,12 @@ void RunMonitor(const SessionStore& store, const MonitorOptions& options, OwnedF
   const SessionPolicy& policy =
       options.compiled != nullptr ? options.compiled->policy : *options.policy;
   std::vector<int> keep = policy.process.keep_fds;
+  keep.insert(keep.end(), options.keep_open.begin(), options.keep_open.end());
   keep.push_back(store.fd());
   keep.push_back(report.get());
   CloseAllExcept(std::move(keep));
   setsid();
+  if (options.umask.has_value()) umask(*options.umask);
   Monitor(store, options, std::move(report)).Run();
   _exit(0);
 }

@@ -6,6 +6,11 @@
 #ifndef SUPERVISOR_SESSION_MONITOR_H_
 #define SUPERVISOR_SESSION_MONITOR_H_
 
+#include <sys/types.h>
+
+#include <cstdint>
+#include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -13,8 +18,15 @@
 #include "sandbox/base/owned_fd.h"
 #include "sandbox/kernel_features.h"
 #include "supervisor/session_store.h"
+#include "supervisor/stream_frames.h"
 
 namespace sessionctl {
+
+// How much of a session's output is kept: output.log, and before it output.log.1, output.log.2 ….
+struct LogRule {
+  int64_t max_bytes = int64_t{16} << 20;  // a file
+  int max_files = 2;                      // output.log included
+};
 
 struct MonitorOptions {
   std::string id;
@@ -24,6 +36,14 @@ struct MonitorOptions {
   const SessionPolicy* policy = nullptr;     // compiled here when `compiled` is null
   const CompiledPolicy* compiled = nullptr;  // shared by all sessions of one spawn
   const KernelFeatures* features = nullptr;
+  std::map<std::string, std::string> labels;
+  SessionPlace place;
+  StopRule stop;
+  std::optional<TerminalSize> terminal;  // the command gets a terminal of its own, of this size
+  bool stdin_open = false;               // standard input is a pipe that attached clients feed
+  LogRule log;
+  std::vector<int> keep_open;   // descriptors that stay open as long as the monitor lives
+  std::optional<mode_t> umask;  // nullopt: that of whoever forks the monitor
 };
 
 // What the monitor tells whoever spawned it, once, by one write(2) to the report pipe.
