@@ -28,7 +28,7 @@ struct StreamResult {
   };
   End end = End::kLost;
   StreamExit exit;
-  std::string message;
+  std::string message;  // also beside kExited: why what was to be executed was not
 };
 
 // The size of our own terminal, when standard input or output is one.

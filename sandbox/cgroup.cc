@@ -234,6 +234,7 @@ SysResult<SessionCgroup> SessionCgroup::Create(const std::string& directory,
   if (error != 0) return Errno(error);
   open("cgroup.kill", O_WRONLY, &made.kill_);             // 5.14
   open("memory.events", O_RDONLY, &made.memory_events_);  // with the controller
+  open("memory.peak", O_RDONLY, &made.memory_peak_);      // likewise, 5.19
   return made;
 }
 
@@ -251,6 +252,7 @@ SessionCgroup& SessionCgroup::operator=(SessionCgroup&& other) noexcept {
   freeze_ = std::move(other.freeze_);
   cpu_ = std::move(other.cpu_);
   memory_events_ = std::move(other.memory_events_);
+  memory_peak_ = std::move(other.memory_peak_);
   return *this;
 }
 
@@ -264,8 +266,8 @@ void SessionCgroup::Remove() {
 }
 
 std::vector<int> SessionCgroup::descriptors() const {
-  return {directory_.get(), procs_.get(), kill_.get(),
-          freeze_.get(),    cpu_.get(),   memory_events_.get()};
+  return {directory_.get(), procs_.get(),         kill_.get(),       freeze_.get(),
+          cpu_.get(),       memory_events_.get(), memory_peak_.get()};
 }
 
 SysStatus SessionCgroup::Kill() const { return WriteTo(kill_, "1"); }
@@ -273,6 +275,17 @@ SysStatus SessionCgroup::Kill() const { return WriteTo(kill_, "1"); }
 SysStatus SessionCgroup::Freeze(bool frozen) const { return WriteTo(freeze_, frozen ? "1" : "0"); }
 
 SysResult<uint64_t> SessionCgroup::CpuTime() const { return ReadKey(cpu_, "usage_usec"); }
+
+SysResult<CgroupUse> SessionCgroup::Use() const {
+  SysResult<uint64_t> user = ReadKey(cpu_, "user_usec");
+  SysResult<uint64_t> system = ReadKey(cpu_, "system_usec");
+  if (!user.ok() || !system.ok()) return Errno(ENOENT);
+  CgroupUse use = {.cpu_user = *user, .cpu_system = *system};
+  if (SysResult<std::string> peak = ReadFrom(memory_peak_); peak.ok()) {
+    use.peak_memory = strtoull(peak->c_str(), nullptr, 10);
+  }
+  return use;
+}
 
 bool SessionCgroup::RanOutOfMemory() const {
   SysResult<uint64_t> kills = ReadKey(memory_events_, "oom_kill");

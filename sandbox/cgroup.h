@@ -29,6 +29,13 @@ struct CgroupSetting {
 // Changes nothing. Allocates.
 CgroupFeatures ProbeCgroup();
 
+// What all that are or were in a cgroup have used.
+struct CgroupUse {
+  uint64_t cpu_user = 0;  // microseconds
+  uint64_t cpu_system = 0;
+  uint64_t peak_memory = 0;  // bytes; 0: not counted here
+};
+
 class SessionCgroup {
  public:
   // Makes it below `directory` and writes the settings; first turns on the controllers they need,
@@ -51,6 +58,7 @@ class SessionCgroup {
   SysStatus Freeze(bool frozen) const;
   // Processor time of all that are or were in it, microseconds.
   SysResult<uint64_t> CpuTime() const;
+  SysResult<CgroupUse> Use() const;
   // Has the kernel killed for want of memory?
   bool RanOutOfMemory() const;
   SysResult<std::vector<pid_t>> Members() const;
@@ -63,7 +71,7 @@ class SessionCgroup {
   std::string name_;
   OwnedFd parent_;
   OwnedFd directory_;
-  OwnedFd procs_, kill_, freeze_, cpu_, memory_events_;
+  OwnedFd procs_, kill_, freeze_, cpu_, memory_events_, memory_peak_;
 };
 
 // fork(2), the child in `cgroup` from its first moment. Errors: those of clone3(2); EACCES where

@@ -2,6 +2,8 @@
 
 #include <fcntl.h>
 #include <linux/keyctl.h>
+#include <sched.h>
+#include <sys/ioctl.h>
 #include <sys/personality.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -33,8 +35,8 @@ std::vector<char*> Pointers(std::vector<std::string>& strings) {
   return pointers;
 }
 
-// The command starts with every signal at its default, except those that were ignored by whoever
-// called us (nohup).
+}  // namespace
+
 void ResetSignals(const sigset_t& mask) {
   for (int signal = 1; signal <= kLastSignal; ++signal) {
     struct sigaction action;
@@ -45,8 +47,6 @@ void ResetSignals(const sigset_t& mask) {
   }
   sigprocmask(SIG_SETMASK, &mask, nullptr);
 }
-
-}  // namespace
 
 const char* LaunchStageName(LaunchFailure::Stage stage) {
   switch (stage) {
@@ -59,6 +59,8 @@ const char* LaunchStageName(LaunchFailure::Stage stage) {
     case LaunchFailure::Stage::kLandlock: return "entering the Landlock domain";
     case LaunchFailure::Stage::kFilter: return "installing the seccomp filter";
     case LaunchFailure::Stage::kBroker: return "handing the listener to the broker";
+    case LaunchFailure::Stage::kTerminal: return "taking the terminal";
+    case LaunchFailure::Stage::kInit: return "starting the session's init";
     case LaunchFailure::Stage::kExec: return "executing the command";
   }
   return "unknown";
@@ -79,6 +81,7 @@ LaunchPlan::LaunchPlan(std::vector<std::string> program_paths, std::vector<std::
     : program_paths_(std::move(program_paths)),
       argv_(std::move(argv)),
       environment_(std::move(environment)),
+      program_path_pointers_(Pointers(program_paths_)),
       argv_pointers_(Pointers(argv_)),
       environment_pointers_(Pointers(environment_)) {
   // {"/bin/sh", PATH, argv[1], …}: the second is filled in when it is known.
@@ -131,6 +134,9 @@ void LaunchPlan::RunChild() const {
   if (own_terminal_session) setsid();
   ResetSignals(signal_mask);
   if (!ArrangeDescriptors()) Fail(LaunchFailure::Stage::kDescriptors, errno);
+  if (controlling_terminal && ioctl(STDIN_FILENO, TIOCSCTTY, 0) != 0) {
+    Fail(LaunchFailure::Stage::kTerminal, errno);
+  }
   if (!SetAttributes()) Fail(LaunchFailure::Stage::kAttributes, errno);
   if (chdir(working_directory.c_str()) != 0) Fail(LaunchFailure::Stage::kWorkingDirectory, errno);
   if (cgroup_procs >= 0 && write(cgroup_procs, "0", 1) != 1) {
@@ -154,6 +160,7 @@ void LaunchPlan::RunChild() const {
   } while (received < 0 && errno == EINTR);
   if (received != 1) Fail(LaunchFailure::Stage::kBroker, EPIPE);
   listener->Reset();
+  if (run_init != nullptr && !StartInit()) Fail(LaunchFailure::Stage::kInit, errno);
   // Last, so that only the command has to live with them.
   if (SysStatus limited = ApplyResourceLimits(limits); !limited.ok()) {
     Fail(LaunchFailure::Stage::kLimits, limited.error());
@@ -161,26 +168,60 @@ void LaunchPlan::RunChild() const {
   Execute();
 }
 
-// Like execvp: the first that can be executed; EACCES is remembered, a script without "#!" goes to
-// the shell.
-void LaunchPlan::Execute() const {
-  // Whatever else is open must not get in: only what was kept on purpose survives.
-  char** shell_argv = const_cast<char**>(shell_argv_pointers_.data());
+// Nothing of the command's is init's: no descriptor, no process group, no terminal.
+void LaunchPlan::BecomeInit() const {
+  setsid();
+  prctl(PR_SET_PDEATHSIG, SIGKILL);
+  prctl(PR_SET_NAME, "session-init");
+  for (int fd = 0; fd <= 2; ++fd) dup2(null, fd);
+  if (init_channel > 3) syscall(kNrCloseRange, 3, init_channel - 1, 0);
+  syscall(kNrCloseRange, init_channel + 1, ~0U, 0);
+  run_init(*this);
+  _exit(0);
+}
+
+// CLONE_PARENT: a child of the broker's, which the command can neither wait for nor be told of. The
+// command is not executed before init has left its process group.
+bool LaunchPlan::StartInit() const {
+  int left[2];
+  if (pipe2(left, O_CLOEXEC) != 0) return false;
+  const auto pid =
+      static_cast<pid_t>(syscall(SYS_clone, CLONE_PARENT | SIGCHLD, nullptr, nullptr, nullptr, 0));
+  if (pid == 0) BecomeInit();
+  const int error = errno;
+  close(left[1]);
+  char byte;
+  while (pid > 0 && read(left[0], &byte, 1) < 0 && errno == EINTR) {
+  }
+  close(left[0]);
+  errno = error;
+  return pid > 0 && WriteAll(channel, &pid, sizeof(pid)).ok();
+}
+
+int ExecuteFirst(char* const* paths, char* const* argv, char** shell_argv,
+                 char* const* environment) {
   int error = ENOENT;
-  for (const std::string& path : program_paths_) {
-    execve(path.c_str(), argv_pointers_.data(), environment_pointers_.data());
+  for (; *paths != nullptr; ++paths) {
+    execve(*paths, argv, environment);
     if (errno == ENOEXEC) {
-      shell_argv[1] = const_cast<char*>(path.c_str());
-      execve("/bin/sh", shell_argv, environment_pointers_.data());
-      Fail(LaunchFailure::Stage::kExec, ENOEXEC);
+      shell_argv[1] = *paths;
+      execve(shell_argv[0], shell_argv, environment);
+      return ENOEXEC;
     }
     if (errno == EACCES || errno == EPERM) {
       error = errno;
     } else if (errno != ENOENT && errno != ENOTDIR && errno != ESTALE && errno != ENODEV) {
-      Fail(LaunchFailure::Stage::kExec, errno);
+      return errno;
     }
   }
-  Fail(LaunchFailure::Stage::kExec, error);
+  return error;
+}
+
+// Whatever else is open must not get in: only what was kept on purpose survives.
+void LaunchPlan::Execute() const {
+  Fail(LaunchFailure::Stage::kExec,
+       ExecuteFirst(program_path_pointers_.data(), argv_pointers_.data(),
+                    const_cast<char**>(shell_argv_pointers_.data()), environment_pointers_.data()));
 }
 
 }  // namespace sessionctl

@@ -6,7 +6,7 @@
 
 namespace sessionctl {
 
-SysStatus ApplyResourceLimits(const std::vector<ResourceLimit>& limits) {
+SysStatus ApplyResourceLimits(std::span<const ResourceLimit> limits) {
   for (const ResourceLimit& each : limits) {
     const auto resource = static_cast<__rlimit_resource>(each.resource);
     rlimit limit;

@@ -3,7 +3,7 @@
 #define SANDBOX_LIMITS_H_
 
 #include <cstdint>
-#include <vector>
+#include <span>
 
 #include "sandbox/base/sys_result.h"
 
@@ -17,7 +17,7 @@ struct ResourceLimit {
 // Sets each soft and hard limit of the calling process; a hard limit is never raised. Without
 // CAP_SYS_RESOURCE nobody below can raise it again. Async-signal-safe. Errors: those of
 // setrlimit(2).
-SysStatus ApplyResourceLimits(const std::vector<ResourceLimit>& limits);
+SysStatus ApplyResourceLimits(std::span<const ResourceLimit> limits);
 
 }  // namespace sessionctl
 

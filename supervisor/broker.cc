@@ -13,11 +13,31 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "sandbox/landlock_uapi.h"
 #include "sandbox/seccomp_filter.h"
 #include "supervisor/broker_process.h"
 #include "supervisor/session_store.h"
 
 namespace sessionctl {
+namespace {
+
+// The broker opens it anew when the session opens /dev/tty, or the terminal by its name.
+void AddTerminal(const std::string& path, CompiledPolicy* policy) {
+  if (policy->broker_domain.handled_fs == 0) return;
+  const uint64_t access = landlock::kFsReadFile | landlock::kFsWriteFile | landlock::kFsIoctlDev;
+  policy->broker_domain.grants.push_back(
+      {path, access & policy->broker_domain.handled_fs, "the session's terminal"});
+}
+
+// The session's init is one task more than the policy counts.
+std::vector<CgroupSetting> WithRoomForInit(std::vector<CgroupSetting> settings) {
+  for (CgroupSetting& setting : settings) {
+    if (setting.file == "pids.max") setting.value = absl::StrCat(std::stoll(setting.value) + 1);
+  }
+  return settings;
+}
+
+}  // namespace
 
 absl::StatusOr<Broker> Broker::Start(const BrokerOptions& options) {
   if (options.policy == nullptr || options.argv.empty() || options.argv[0].empty()) {
@@ -51,6 +71,7 @@ absl::StatusOr<Broker> Broker::Start(const BrokerOptions& options) {
   if (broker.pid_ == 0) {
     broker.events_.Reset();
     CompiledPolicy policy = *options.policy;
+    if (options.terminal) AddTerminal(options.terminal_path, &policy);
     if (broker.shared_memory_) AddSharedMemory(broker.shared_memory_->path(), &policy);
     const SessionCgroup* cgroup = broker.cgroup_ ? &*broker.cgroup_ : nullptr;
     RunBroker(options, {.policy = std::move(policy),
@@ -66,8 +87,10 @@ absl::StatusOr<Broker> Broker::Start(const BrokerOptions& options) {
 absl::Status Broker::MakeCgroup(const BrokerOptions& options) {
   const CompiledPolicy& policy = *options.policy;
   if (!policy.limits.has_cgroup) return absl::OkStatus();
-  SysResult<SessionCgroup> made =
-      SessionCgroup::Create(policy.cgroup_directory, NewSessionId(), policy.limits.cgroup);
+  const bool has_init = options.init_channel >= 0;
+  SysResult<SessionCgroup> made = SessionCgroup::Create(
+      policy.cgroup_directory, NewSessionId(),
+      has_init ? WithRoomForInit(policy.limits.cgroup) : policy.limits.cgroup);
   if (made.ok()) {
     cgroup_.emplace(std::move(*made));
     return absl::OkStatus();

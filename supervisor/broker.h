@@ -38,6 +38,14 @@ struct BrokerOptions {
   int audit_fd = -1;  // O_APPEND file or pipe for audit events as JSON lines; -1: none
   bool foreground =
       false;  // `run`: the command stays in the caller's process group and terminal session
+  // Standard input is a terminal that was made for the session: it becomes the command's
+  // controlling terminal. `terminal_path` is its name.
+  bool terminal = false;
+  std::string terminal_path;
+  // Numbers of terminals that the parent makes for the session (mediator/terminals.h); -1: none.
+  int terminals_fd = -1;
+  // The session gets an init, which hears requests from there (session_init.h); -1: none.
+  int init_channel = -1;
 };
 
 // One message from the broker to its parent. Fixed size: it crosses a SOCK_SEQPACKET.
@@ -58,6 +66,10 @@ struct BrokerEvent {
   int refused_call;
   uint64_t mediated_calls;
   uint64_t denials;
+  // Of kExited: what all processes of the session have used together. Microseconds, bytes.
+  int64_t cpu_user;
+  int64_t cpu_system;
+  int64_t peak_memory;
   SessionEnd ended;   // of kExited: the limit that ended the session, kNone when it ended by itself
   char message[768];  // NUL-terminated
 };

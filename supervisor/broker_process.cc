@@ -36,6 +36,7 @@
 #include "supervisor/mediator/session_view.h"
 #include "supervisor/session_domains.h"
 #include "supervisor/session_identity.h"
+#include "supervisor/session_init.h"
 #include "supervisor/session_limits.h"
 
 namespace sessionctl {
@@ -89,7 +90,8 @@ class BrokerProcess {
   void ForkCommand(LaunchPlan& plan);
   SysResult<OwnedFd> BorrowListener(int channel) const;
   void TakeListener(int channel);
-  void AwaitExec(int status);
+  void AwaitExec(int status, int channel);
+  void MeetInit(int channel);
   void Serve();
   void ServeSignals();
   void ReapChildren();
@@ -118,6 +120,7 @@ class BrokerProcess {
   int stdout_fd_ = -1;  // the session's
   int stderr_fd_ = -1;
   pid_t command_ = -1;
+  pid_t init_ = -1;  // the session's; -1: none, or none any more
 };
 
 // The terminal's signals are the command's business. SIGTERM ends the session: it is also what
@@ -140,8 +143,9 @@ void BrokerProcess::DieWithParent() const {
 
 // The parent's descriptors (its lock, its state) are not the broker's.
 void BrokerProcess::CloseInherited() const {
-  std::vector<int> keep = {events_.get(),     signals_.get(),     options_.audit_fd,
-                           options_.stdin_fd, options_.stdout_fd, options_.stderr_fd};
+  std::vector<int> keep = {events_.get(),         signals_.get(),       options_.audit_fd,
+                           options_.stdin_fd,     options_.stdout_fd,   options_.stderr_fd,
+                           options_.terminals_fd, options_.init_channel};
   const std::vector<int>& kept = policy_.policy.process.keep_fds;
   keep.insert(keep.end(), kept.begin(), kept.end());
   if (cgroup_ != nullptr) {
@@ -251,12 +255,19 @@ void BrokerProcess::StartSession() {
   plan.channel = channel[1];
   plan.lend_listener = policy_.network.sends_mediated;
   plan.status = status[1];
+  plan.controlling_terminal = options_.terminal;
+  plan.null = null_.get();
+  plan.init_channel = options_.init_channel;
+  if (options_.init_channel >= 0) {
+    plan.run_init = RunSessionInit;
+    plan.heap = FindHeap();
+  }
   ForkCommand(plan);
   if (options_.foreground) setpgid(0, 0);  // out of the terminal's foreground group
   close(channel[1]);
   close(status[1]);
   TakeListener(channel[0]);
-  AwaitExec(status[0]);
+  AwaitExec(status[0], channel[0]);
   close(channel[0]);
   close(status[0]);
 }
@@ -301,12 +312,14 @@ void BrokerProcess::TakeListener(int channel) {
   // closes them.
   dup2(null_.get(), STDIN_FILENO);
   dup2(null_.get(), STDOUT_FILENO);
-  for (int fd : {options_.stdin_fd, options_.stdout_fd, options_.stderr_fd}) {
+  for (int fd :
+       {options_.stdin_fd, options_.stdout_fd, options_.stderr_fd, options_.init_channel}) {
     if (fd > STDERR_FILENO) close(fd);
   }
   for (int fd : policy_.policy.process.keep_fds) close(fd);
   RaiseOwnLimits();
   mediator_ = std::make_unique<Mediator>(*view_, Notifier(std::move(*listener)), audit_.get());
+  mediator_->HearOfTerminals(OwnedFd(options_.terminals_fd));
   if (SysStatus fenced = EnterBrokerFence(own_filter_, events_.get()); !fenced.ok()) {
     FailStart(kOwnFailure, absl::StrCat("the broker's own fence: ", strerror(fenced.error())));
   }
@@ -316,7 +329,7 @@ void BrokerProcess::TakeListener(int channel) {
 }
 
 // End of file on the status pipe means that the command was executed.
-void BrokerProcess::AwaitExec(int status) {
+void BrokerProcess::AwaitExec(int status, int channel) {
   LaunchFailure failure;
   ssize_t size;
   do {
@@ -331,7 +344,15 @@ void BrokerProcess::AwaitExec(int status) {
   BrokerEvent event = MakeEvent(BrokerEvent::Kind::kStarted);
   event.pid = command_;
   Send(event);
+  MeetInit(channel);
   limits_->Begin(command_);
+}
+
+// Its id was sent before the command was executed, so by our own code.
+void BrokerProcess::MeetInit(int channel) {
+  if (options_.init_channel < 0) return;
+  if (read(channel, &init_, sizeof(init_)) != static_cast<ssize_t>(sizeof(init_))) init_ = -1;
+  limits_->Exempt(init_);
 }
 
 std::string BrokerProcess::ExecFailure(const LaunchFailure& failure, int* exit_code) const {
@@ -370,6 +391,7 @@ void BrokerProcess::ReapChildren() {
   int status;
   pid_t pid;
   while ((pid = waitpid(-1, &status, WNOHANG | WUNTRACED | WCONTINUED | __WALL)) > 0) {
+    if (pid == init_ && (WIFEXITED(status) || WIFSIGNALED(status))) limits_->Exempt(init_ = -1);
     if (pid != command_) continue;  // an orphan of the session
     if (WIFEXITED(status) || WIFSIGNALED(status)) EndSession(status);
     BrokerEvent event =
@@ -389,6 +411,7 @@ void BrokerProcess::EndSession(int wait_status) {
   event.pid = command_;
   event.wait_status = wait_status;
   event.ended = limits_->ended();
+  limits_->MeasureUse(&event.cpu_user, &event.cpu_system, &event.peak_memory);
   Send(event);
   _exit(0);
 }

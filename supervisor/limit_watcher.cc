@@ -144,6 +144,7 @@ SessionEnd LimitWatcher::MeasureTree() {
   uint64_t threads = 0;
   std::map<pid_t, uint64_t> memory;
   for (const pid_t pid : Members()) {
+    if (pid == exempt_) continue;
     SysResult<ProcessUsage> usage = UsageOf(proc_, pid);
     if (!usage.ok()) continue;
     threads += usage->threads;

@@ -48,6 +48,8 @@ class LimitWatcher {
 
   // The command runs from now on.
   void Begin();
+  // A process that no limit counts: the session's init. 0: none (any more).
+  void Exempt(pid_t process) { exempt_ = process; }
   // Milliseconds until the next look, as poll(2) takes them.
   int Timeout() const;
   // Looks, if it is time. `activity` grows with what the session does beside using its processors.
@@ -73,6 +75,7 @@ class LimitWatcher {
   const SessionCgroup* const cgroup_;
   const std::function<bool()> mounts_are_over_;
   const uint64_t processors_;
+  pid_t exempt_ = 0;
   bool begun_ = false;
   Clock::time_point started_;
   Clock::time_point next_look_;

@@ -6,6 +6,8 @@
 #ifndef SUPERVISOR_SESSION_CONTROL_H_
 #define SUPERVISOR_SESSION_CONTROL_H_
 
+#include <sys/un.h>
+
 #include <chrono>
 #include <cstddef>
 #include <optional>
@@ -39,6 +41,11 @@ struct ControlRequest {
 std::string ControlRequestToJson(const ControlRequest& request);
 // Errors: kInvalidArgument with the member that is wrong.
 absl::StatusOr<ControlRequest> ControlRequestFromJson(const std::string& json);
+// What the monitor answers.
+std::string ControlAnswer(const absl::Status& status);
+
+// Of the control socket in the directory that is open as `directory`, however long its path is.
+sockaddr_un ControlAddress(int directory);
 
 // Hands `stream` over to the monitor of the session whose directory is open as `directory`. Blocks
 // until the monitor has answered, or `timeout` is over. The caller closes its own descriptor of the

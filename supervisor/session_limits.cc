@@ -2,6 +2,7 @@
 
 #include <poll.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -82,6 +83,24 @@ void SessionLimits::Kill() {
   if (cgroup_ == nullptr) return;
   if (ended_ == SessionEnd::kNone && cgroup_->RanOutOfMemory()) ended_ = SessionEnd::kMemory;
   if (!cgroup_->Kill().ok()) return;  // an older kernel: then it is killed one by one
+}
+
+void SessionLimits::MeasureUse(int64_t* cpu_user, int64_t* cpu_system, int64_t* peak_memory) const {
+  rusage usage;
+  if (getrusage(RUSAGE_CHILDREN, &usage) != 0) return;
+  const auto micros = [](const timeval& time) {
+    return int64_t{time.tv_sec} * 1'000'000 + int64_t{time.tv_usec};
+  };
+  *cpu_user = micros(usage.ru_utime);
+  *cpu_system = micros(usage.ru_stime);
+  *peak_memory = int64_t{usage.ru_maxrss} * 1024;
+  if (cgroup_ == nullptr) return;
+  // What a parent that ignores SIGCHLD has never waited for is counted there, too.
+  if (SysResult<CgroupUse> counted = cgroup_->Use(); counted.ok()) {
+    *cpu_user = std::max(*cpu_user, static_cast<int64_t>(counted->cpu_user));
+    *cpu_system = std::max(*cpu_system, static_cast<int64_t>(counted->cpu_system));
+    if (counted->peak_memory > 0) *peak_memory = static_cast<int64_t>(counted->peak_memory);
+  }
 }
 
 void SessionLimits::DrainOutput(int signals) const {

@@ -35,6 +35,9 @@ class SessionLimits {
   // The command runs.
   void Begin(pid_t command);
 
+  // As LimitWatcher::Exempt.
+  void Exempt(pid_t process) { watcher_.Exempt(process); }
+
   // What the main loop waits for: a descriptor (-1: none), and milliseconds (-1: for ever).
   int events_fd() const;
   int Timeout() const;
@@ -44,6 +47,9 @@ class SessionLimits {
 
   // The limit that the session reached; kNone when it ends by itself.
   SessionEnd ended() const { return ended_; }
+  // At the end, when all are reaped: what the session has used. Microseconds, and bytes of the
+  // largest process or (with a memory controller) of all together.
+  void MeasureUse(int64_t* cpu_user, int64_t* cpu_system, int64_t* peak_memory) const;
   // Kills all that is in the session's cgroup, in one step. What there is outside stays.
   void Kill();
   // Waits until what the session has written has passed, or `signals` (a signalfd) tells SIGTERM.

@@ -5,13 +5,12 @@
 #include <pwd.h>
 #include <signal.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
-#include <climits>
+#include <chrono>
 #include <cstdio>
 #include <cstring>
 #include <optional>
@@ -21,54 +20,20 @@
 #include "sandbox/base/raw_log.h"
 #include "sandbox/base/syscalls.h"
 #include "supervisor/broker.h"
+#include "supervisor/executed_programs.h"
+#include "supervisor/kept_record.h"
 #include "supervisor/mediator/syscall_table.h"
+#include "supervisor/monitor_process.h"
+#include "supervisor/poll_loop.h"
+#include "supervisor/program_streams.h"
+#include "supervisor/session_console.h"
+#include "supervisor/session_init.h"
+#include "supervisor/session_log.h"
 
 namespace sessionctl {
 namespace {
 
 constexpr int kBrokerExitMilliseconds = 5000;  // for the broker to end when it should
-
-// The write end of the pipe through which the SIGTERM handler wakes the monitor, and whose handler
-// it is: a broker that inherits the handler takes the default action.
-volatile int stop_pipe = -1;
-volatile pid_t stop_owner = -1;
-
-void HandleStop(int signal) {
-  const int saved = errno;
-  if (getpid() == stop_owner) {
-    const char byte = 's';
-    if (write(stop_pipe, &byte, 1) < 0) {
-      // The pipe is full: the monitor will wake anyway.
-    }
-  } else {
-    struct sigaction action = {};
-    action.sa_handler = SIG_DFL;
-    sigaction(signal, &action, nullptr);
-    raise(signal);
-  }
-  errno = saved;
-}
-
-void HandleNothing(int) {}
-
-void InstallHandler(int signal, void (*handler)(int)) {
-  struct sigaction action = {};
-  action.sa_handler = handler;
-  action.sa_flags = SA_RESTART;
-  sigaction(signal, &action, nullptr);
-}
-
-// Closes everything above descriptor 2 but `keep`.
-void CloseAllExcept(std::vector<int> keep) {
-  std::sort(keep.begin(), keep.end());
-  unsigned first = 3;
-  for (const int fd : keep) {
-    if (fd < static_cast<int>(first)) continue;
-    if (static_cast<unsigned>(fd) > first) syscall(SYS_close_range, first, fd - 1, 0);
-    first = static_cast<unsigned>(fd) + 1;
-  }
-  syscall(SYS_close_range, first, UINT_MAX, 0);
-}
 
 class Monitor {
  public:
@@ -79,44 +44,55 @@ class Monitor {
 
  private:
   absl::Status Prepare();
-  absl::Status CompileOwnPolicy();
+  absl::Status Compile();
   absl::Status MakeDirectory();
-  absl::Status OpenStreams();
-  absl::Status CatchSignals();
+  absl::Status OpenLogs();
   absl::Status StartBroker();
+  absl::Status OpenConsole(BrokerOptions* options, OwnedFd* inits_end);
 
   void Watch();
+  int Timeout() const;
   void AskBrokerToEnd();
   void EndStopped();
   bool HandleNextEvent();  // false: nothing more will come
   void HandleLost(const std::string& why);
   void HandleStarted(const BrokerEvent& event);
   void HandleExited(const BrokerEvent& event);
+  void FailStart(int exit_code, const std::string& reason, const std::string& message);
   void End(SessionState state, SessionExit exit);
   void AwaitBrokerExit();
+  void LetGo();
   void Report(int exit_code, const std::string& message);
-  void Save(Durability durability);
+
+  using Clock = std::chrono::steady_clock;
 
   const SessionStore& store_;
   const MonitorOptions& options_;
   OwnedFd report_;
-  OwnedFd stop_read_, stop_write_;
-  OwnedFd null_, output_, audit_;
+  StopSignal stop_;
+  OwnedFd null_, audit_;
+  OwnedFd terminals_read_, terminals_write_;
   std::optional<CompiledPolicy> own_policy_;
   const CompiledPolicy* policy_ = nullptr;
   std::optional<SessionDirectory> directory_;
   std::optional<LockFile> lock_;
+  std::optional<SessionLog> log_;
+  std::optional<SessionConsole> console_;
   std::optional<Broker> broker_;
-  SessionRecord record_;
-  bool stopping_ = false;  // SIGTERM has come
+  KeptRecord record_;
+  std::optional<Clock::time_point> kill_at_;  // SIGTERM has come: the broker has until then
 };
 
-absl::Status Monitor::CompileOwnPolicy() {
-  absl::StatusOr<CompiledPolicy> compiled = CompilePolicy(
-      *options_.policy, SessionVariables(options_.id), *options_.features, MediatedCalls());
-  if (!compiled.ok()) return compiled.status();
-  own_policy_ = *std::move(compiled);
-  policy_ = &*own_policy_;
+absl::Status Monitor::Compile() {
+  policy_ = options_.compiled;
+  if (policy_ == nullptr) {
+    absl::StatusOr<CompiledPolicy> compiled = CompilePolicy(
+        *options_.policy, SessionVariables(options_.id), *options_.features, MediatedCalls());
+    if (!compiled.ok()) return compiled.status();
+    own_policy_ = *std::move(compiled);
+    policy_ = &*own_policy_;
+  }
+  record_.Describe(*policy_);
   return absl::OkStatus();
 }
 
@@ -129,76 +105,80 @@ absl::Status Monitor::MakeDirectory() {
       LockFile::Acquire(directory_->fd(), kSessionLockFile, LockWait::kBlock);
   if (!lock.ok()) return absl::ErrnoToStatus(lock.error(), "lock");
   lock_ = std::move(*lock);
-  record_.id = options_.id;
-  record_.name = options_.name;
-  record_.command = options_.argv;
-  record_.labels = options_.labels;
-  record_.place = options_.place;
-  record_.stop = options_.stop;
-  record_.terminal = options_.terminal.has_value();
-  record_.created = CurrentTimestamp();
-  record_.missing_walls = policy_->missing_walls;
-  record_.user = policy_->identity.user;
-  record_.capabilities = policy_->policy.process.capabilities;
-  record_.warnings = policy_->warnings;
-  for (const PlannedLimit& limit : policy_->limits.limits) {
-    record_.limits.push_back(
-        {.name = limit.name, .value = limit.value, .by = LimitHolderName(limit.holder)});
-  }
-  for (const CompiledMount& mount : policy_->mounts) {
-    const bool read_only = mount.mount.mode == MountMode::kReadOnly;
-    SessionMount recorded = {.host = mount.mount.host, .mode = read_only ? "ro" : "rw"};
-    if (mount.mount.max_bytes != kUnlimited) recorded.max_bytes = mount.mount.max_bytes;
-    if (mount.mount.max_files != kUnlimited) recorded.max_files = mount.mount.max_files;
-    record_.mounts.push_back(std::move(recorded));
-  }
+  record_.value.id = options_.id;
+  record_.value.name = options_.name;
+  record_.value.command = options_.argv;
+  record_.value.labels = options_.labels;
+  record_.value.place = options_.place;
+  record_.value.stop = options_.stop;
+  record_.value.terminal = options_.terminal.has_value();
+  record_.value.created = CurrentTimestamp();
   absl::StatusOr<ProcessIdentity> self = IdentifyProcess(getpid());
   if (!self.ok()) return self.status();
-  record_.monitor = *self;
-  return directory_->WriteRecord(record_, Durability::kFast);
+  record_.value.monitor = *self;
+  return record_.Begin(*directory_);
 }
 
-absl::Status Monitor::OpenStreams() {
-  SysStatus policy = WriteFileAtomically(directory_->fd(), kSessionPolicyFile,
-                                         PolicyToToml(policy_->policy), 0600, Durability::kFast);
-  if (!policy.ok()) return absl::ErrnoToStatus(policy.error(), kSessionPolicyFile);
-  SysResult<OwnedFd> output = CreateLogBeneath(directory_->fd(), kSessionOutputFile, 0600);
-  if (!output.ok()) return absl::ErrnoToStatus(output.error(), kSessionOutputFile);
+absl::Status Monitor::OpenLogs() {
+  const SessionPolicy& policy =
+      options_.compiled != nullptr ? options_.compiled->policy : *options_.policy;
+  SysStatus written = WriteFileAtomically(directory_->fd(), kSessionPolicyFile,
+                                          PolicyToToml(policy), 0600, Durability::kFast);
+  if (!written.ok()) return absl::ErrnoToStatus(written.error(), kSessionPolicyFile);
+  SysResult<SessionLog> log = SessionLog::Create(directory_->fd(), options_.log);
+  if (!log.ok()) return absl::ErrnoToStatus(log.error(), kSessionOutputFile);
   SysResult<OwnedFd> audit = CreateLogBeneath(directory_->fd(), kSessionAuditFile, 0600);
   if (!audit.ok()) return absl::ErrnoToStatus(audit.error(), kSessionAuditFile);
   SysResult<OwnedFd> null = OpenAt(AT_FDCWD, "/dev/null", O_RDWR | O_CLOEXEC);
   if (!null.ok()) return absl::ErrnoToStatus(null.error(), "/dev/null");
-  output_ = std::move(*output);
+  log_ = std::move(*log);
   audit_ = std::move(*audit);
   null_ = std::move(*null);
   return absl::OkStatus();
 }
 
-absl::Status Monitor::CatchSignals() {
-  std::array<int, 2> pipe;
-  if (pipe2(pipe.data(), O_CLOEXEC | O_NONBLOCK) != 0) return absl::ErrnoToStatus(errno, "pipe2");
-  stop_read_.Reset(pipe[0]);
-  stop_write_.Reset(pipe[1]);
-  stop_pipe = pipe[1];
-  stop_owner = getpid();
-  InstallHandler(SIGTERM, HandleStop);
-  for (const int signal : {SIGHUP, SIGINT, SIGQUIT, SIGPIPE, SIGALRM, SIGUSR1, SIGUSR2, SIGTSTP}) {
-    InstallHandler(signal, HandleNothing);
-  }
-  return absl::OkStatus();
-}
-
 absl::Status Monitor::Prepare() {
-  if (options_.compiled != nullptr) {
-    policy_ = options_.compiled;
-  } else if (absl::Status compiled = CompileOwnPolicy(); !compiled.ok()) {
-    return compiled;
-  }
   if (chdir("/") != 0) return absl::ErrnoToStatus(errno, "chdir /");
   if (absl::Status made = MakeDirectory(); !made.ok()) return made;
-  if (absl::Status opened = OpenStreams(); !opened.ok()) return opened;
-  if (absl::Status caught = CatchSignals(); !caught.ok()) return caught;
+  if (absl::Status opened = OpenLogs(); !opened.ok()) return opened;
+  if (absl::Status caught = stop_.Catch(); !caught.ok()) return caught;
   return store_.Publish(*directory_);
+}
+
+// The session's streams, and how others reach it.
+absl::Status Monitor::OpenConsole(BrokerOptions* options, OwnedFd* inits_end) {
+  const uid_t owner = policy_->identity.uid;
+  SysResult<ProgramStreams> streams =
+      options_.terminal.has_value()
+          ? ProgramStreams::MakeTerminal(*options_.terminal, owner)
+          : ProgramStreams::MakePipes(options_.stdin_open, /*apart=*/false, owner);
+  if (!streams.ok()) return absl::ErrnoToStatus(streams.error(), "the session's streams");
+  std::array<int, 2> pipe;
+  if (pipe2(pipe.data(), O_CLOEXEC | O_NONBLOCK) != 0) return absl::ErrnoToStatus(errno, "pipe2");
+  terminals_read_.Reset(pipe[0]);
+  terminals_write_.Reset(pipe[1]);
+  SysResult<InitChannel> init = InitChannel::Create(inits_end);
+  if (!init.ok()) return absl::ErrnoToStatus(init.error(), "socketpair");
+  if (streams->is_terminal()) {
+    const uint32_t number = streams->terminal_number();
+    SysStatus told = WriteAll(terminals_write_.get(), &number, sizeof(number));
+    if (!told.ok()) return absl::ErrnoToStatus(told.error(), "pipe");
+    options->terminal = true;
+    options->terminal_path = streams->terminal_path();
+    options->environment = EnvironmentForTerminal(std::move(options->environment));
+  }
+  const std::array<int, 3> ends = streams->theirs();
+  options->stdin_fd = ends[0];
+  options->stdout_fd = ends[1];
+  options->stderr_fd = ends[2];
+  options->terminals_fd = terminals_read_.get();
+  options->init_channel = inits_end->get();
+  console_.emplace(directory_->fd(), &*log_, std::move(*streams),
+                   ExecutionContext{.init = std::move(*init),
+                                    .environment = options->environment,
+                                    .owner = owner,
+                                    .terminals_fd = terminals_write_.get()});
+  return console_->Listen();
 }
 
 absl::Status Monitor::StartBroker() {
@@ -210,15 +190,17 @@ absl::Status Monitor::StartBroker() {
   options.policy = policy_;
   options.argv = options_.argv;
   options.environment = ResolveEnvironment(*policy_, options_.environment);
-  options.stdin_fd = null_.get();
-  options.stdout_fd = output_.get();
-  options.stderr_fd = output_.get();
   options.audit_fd = audit_.get();
+  OwnedFd inits_end;
+  if (absl::Status opened = OpenConsole(&options, &inits_end); !opened.ok()) return opened;
   absl::StatusOr<Broker> broker = Broker::Start(options);
   if (!broker.ok()) return broker.status();
   broker_ = *std::move(broker);
+  console_->streams().LetGo();
+  terminals_read_.Reset();
+  RaiseFileSizeLimit();
   if (absl::StatusOr<ProcessIdentity> identity = IdentifyProcess(broker_->pid()); identity.ok()) {
-    record_.broker = *identity;
+    record_.value.broker = *identity;
   }
   return absl::OkStatus();
 }
@@ -229,37 +211,46 @@ void Monitor::Run() {
     Report(kOwnFailure, std::string(prepared.message()));
     return;
   }
+  if (absl::Status compiled = Compile(); !compiled.ok()) {
+    return FailStart(kOwnFailure, "policy error: ", std::string(compiled.message()));
+  }
   if (absl::Status started = StartBroker(); !started.ok()) {
-    const std::string message(started.message());
-    End(SessionState::kFailed,
-        {.code = kOwnFailure, .signal = {}, .reason = "start failed: " + message});
-    Report(kOwnFailure, message);
-    return;
+    return FailStart(kOwnFailure, "start failed: ", std::string(started.message()));
   }
   Watch();
   AwaitBrokerExit();
   broker_->KillSession();
+  LetGo();
 }
 
 void Monitor::Watch() {
-  std::array<pollfd, 2> sources = {pollfd{.fd = broker_->events_fd(), .events = POLLIN},
-                                   pollfd{.fd = stop_read_.get(), .events = POLLIN}};
+  PollLoop loop;
   for (;;) {
-    const int ready =
-        poll(sources.data(), sources.size(), stopping_ ? kBrokerExitMilliseconds : -1);
-    if (ready < 0) continue;  // EINTR: by our own handlers
-    if (ready == 0) return EndStopped();
-    if (sources[0].revents != 0 && !HandleNextEvent()) return;
-    if (sources[1].revents != 0) {
-      AskBrokerToEnd();
-      sources[1].fd = -1;  // once is enough
+    bool has_event = false;
+    bool must_stop = false;
+    loop.Watch(broker_->events_fd(), POLLIN, [&has_event](short) { has_event = true; });
+    if (!kill_at_.has_value()) {
+      loop.Watch(stop_.fd(), POLLIN, [&must_stop](short) { must_stop = true; });
     }
+    console_->Watch(&loop);
+    loop.Turn(Timeout());
+    if (has_event && !HandleNextEvent()) return;
+    if (must_stop) AskBrokerToEnd();
+    if (kill_at_.has_value() && Clock::now() >= *kill_at_) return EndStopped();
   }
+}
+
+int Monitor::Timeout() const {
+  const int console = console_->Timeout();
+  if (!kill_at_.has_value()) return console;
+  const auto left = std::chrono::ceil<std::chrono::milliseconds>(*kill_at_ - Clock::now()).count();
+  const int kill = static_cast<int>(std::max<int64_t>(left, 0));
+  return console < 0 ? kill : std::min(console, kill);
 }
 
 // The broker ends its session on SIGTERM and still tells the counts.
 void Monitor::AskBrokerToEnd() {
-  stopping_ = true;
+  kill_at_ = Clock::now() + std::chrono::milliseconds(kBrokerExitMilliseconds);
   kill(broker_->pid(), SIGTERM);
   kill(broker_->pid(), SIGCONT);
 }
@@ -280,10 +271,7 @@ bool Monitor::HandleNextEvent() {
   switch (received.kind) {
     case BrokerEvent::Kind::kStarted: HandleStarted(received); return true;
     case BrokerEvent::Kind::kStartFailed:
-      End(SessionState::kFailed, {.code = received.exit_code,
-                                  .signal = {},
-                                  .reason = std::string("start failed: ") + received.message});
-      Report(received.exit_code, received.message);
+      FailStart(received.exit_code, "start failed: ", received.message);
       return false;
     case BrokerEvent::Kind::kExited: HandleExited(received); return false;
     case BrokerEvent::Kind::kRefusedCall: HandleLost(RefusedCallText(received)); return false;
@@ -302,16 +290,18 @@ void Monitor::HandleLost(const std::string& why) {
 void Monitor::HandleStarted(const BrokerEvent& event) {
   // `sessionctl kill` signals what is recorded here: a broker that was taken over may name anybody.
   absl::StatusOr<ProcessIdentity> identity = IdentifyProcess(event.pid);
-  if (identity.ok() && ParentOf(event.pid) == broker_->pid()) record_.process = *identity;
-  record_.state = SessionState::kRunning;
-  record_.started = CurrentTimestamp();
-  Save(Durability::kFast);
+  if (identity.ok() && ParentOf(event.pid) == broker_->pid()) record_.value.process = *identity;
+  record_.value.state = SessionState::kRunning;
+  record_.value.started = CurrentTimestamp();
+  record_.Save();
   Report(0, "");
 }
 
 void Monitor::HandleExited(const BrokerEvent& event) {
-  record_.mediated_calls = event.mediated_calls;
-  record_.denials = event.denials;
+  record_.value.mediated_calls = event.mediated_calls;
+  record_.value.denials = event.denials;
+  record_.value.usage = SessionUsage{
+      .cpu_user = event.cpu_user, .cpu_system = event.cpu_system, .peak_memory = event.peak_memory};
   SessionExit exit;
   if (WIFSIGNALED(event.wait_status)) {
     exit.signal = WTERMSIG(event.wait_status);
@@ -320,18 +310,31 @@ void Monitor::HandleExited(const BrokerEvent& event) {
     exit.code = WEXITSTATUS(event.wait_status);
     exit.reason = "exited";
   }
-  if (stopping_) exit.reason = "stopped";
+  if (kill_at_.has_value()) exit.reason = "stopped";
   const std::string limit = SessionEndName(event.ended);
   if (!limit.empty()) exit.reason = limit;
   if (IsTimeLimit(event.ended)) exit.code = kTimeLimitExit;
   End(SessionState::kExited, std::move(exit));
 }
 
+void Monitor::FailStart(int exit_code, const std::string& reason, const std::string& message) {
+  End(SessionState::kFailed, {.code = exit_code, .signal = {}, .reason = reason + message});
+  Report(exit_code, message);
+}
+
+// All output is in the log before the record says that it is over, and that it does before any
+// client hears of it.
 void Monitor::End(SessionState state, SessionExit exit) {
-  record_.state = state;
-  record_.exit = std::move(exit);
-  record_.ended = CurrentTimestamp();
-  Save(Durability::kSynced);
+  if (console_.has_value()) console_->DrainOutput();
+  record_.value.output_bytes = log_->written();
+  record_.value.output_lost_bytes = log_->lost();
+  record_.value.state = state;
+  record_.value.exit = exit;
+  record_.value.ended = CurrentTimestamp();
+  record_.SaveLast();
+  if (console_.has_value()) {
+    console_->End({.code = exit.code, .signal = exit.signal, .reason = exit.reason});
+  }
 }
 
 // After its last event the broker has only its own end left; one that hangs is killed with the
@@ -344,6 +347,17 @@ void Monitor::AwaitBrokerExit() {
   }
 }
 
+// The session is over for whoever waits for the monitor or its locks. A child of ours sees those
+// off who have not taken all of its output yet.
+void Monitor::LetGo() {
+  broker_.reset();
+  for (const int fd : options_.keep_open) close(fd);
+  lock_.reset();
+  if (!console_->has_clients() || fork() != 0) return;
+  console_->Linger();
+  _exit(0);
+}
+
 void Monitor::Report(int exit_code, const std::string& message) {
   if (!report_.valid()) return;
   MonitorReport report = {.exit_code = exit_code, .message = {}};
@@ -351,11 +365,6 @@ void Monitor::Report(int exit_code, const std::string& message) {
   // Nobody to tell is no reason to stop.
   if (!WriteAll(report_.get(), &report, sizeof(report)).ok()) RawLog("report to spawn");
   report_.Reset();
-}
-
-void Monitor::Save(Durability durability) {
-  // A full disk must not end a session; the lock tells the truth about its life.
-  if (!directory_->WriteRecord(record_, durability).ok()) RawLog("state.json");
 }
 
 }  // namespace
@@ -380,8 +389,7 @@ void RunMonitor(const SessionStore& store, const MonitorOptions& options, OwnedF
   keep.insert(keep.end(), options.keep_open.begin(), options.keep_open.end());
   keep.push_back(store.fd());
   keep.push_back(report.get());
-  CloseAllExcept(std::move(keep));
-  setsid();
+  LeaveCaller(std::move(keep));
   if (options.umask.has_value()) umask(*options.umask);
   Monitor(store, options, std::move(report)).Run();
   _exit(0);

@@ -17,16 +17,11 @@
 #include "policy/policy_compiler.h"
 #include "sandbox/base/owned_fd.h"
 #include "sandbox/kernel_features.h"
+#include "supervisor/session_log.h"
 #include "supervisor/session_store.h"
 #include "supervisor/stream_frames.h"
 
 namespace sessionctl {
-
-// How much of a session's output is kept: output.log, and before it output.log.1, output.log.2 ….
-struct LogRule {
-  int64_t max_bytes = int64_t{16} << 20;  // a file
-  int max_files = 2;                      // output.log included
-};
 
 struct MonitorOptions {
   std::string id;

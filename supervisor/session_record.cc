@@ -83,6 +83,8 @@ ordered_json ToJson(const SessionRecord& record) {
   result["exit"] = ExitToJson(record.exit);
   result["mediated_calls"] = record.mediated_calls;
   result["denials"] = record.denials;
+  result["output_bytes"] = record.output_bytes;
+  result["output_lost_bytes"] = record.output_lost_bytes;
   result["missing_walls"] = record.missing_walls;
   result["user"] = record.user;
   result["capabilities"] = record.capabilities;
@@ -272,6 +274,8 @@ absl::StatusOr<SessionRecord> RecordFromJson(const std::string& text) {
   record.exit = ExitMember(value);
   record.mediated_calls = NumberMember<uint64_t>(value, "mediated_calls").value_or(0);
   record.denials = NumberMember<uint64_t>(value, "denials").value_or(0);
+  record.output_bytes = NumberMember<uint64_t>(value, "output_bytes").value_or(0);
+  record.output_lost_bytes = NumberMember<uint64_t>(value, "output_lost_bytes").value_or(0);
   record.missing_walls = StringsMember(value, "missing_walls");
   record.user = StringMember(value, "user");
   record.capabilities = StringsMember(value, "capabilities");

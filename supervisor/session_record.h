@@ -30,8 +30,8 @@ struct SessionExit {
   std::optional<int> code;    // exit status of the command, 124 at a time limit, or 125, 126, 127
                               // when it never ran
   std::optional<int> signal;  // the signal that ended it
-  std::string reason;  // "exited", "signal", "stopped", "start failed: …", "broker lost", "monitor
-                       // lost", or the limit that ended it: "wall_time" …
+  std::string reason;  // "exited", "signal", "stopped", "start failed: …", "policy error: …",
+                       // "broker lost", "monitor lost", or the limit that ended it: "wall_time" …
 };
 
 // The exit code a shell would see: the code, 128 + signal, or 125 for a session that was lost.
@@ -90,6 +90,8 @@ struct SessionRecord {
   std::optional<SessionExit> exit;
   uint64_t mediated_calls = 0;  // known at the end
   uint64_t denials = 0;
+  uint64_t output_bytes = 0;       // in the log, those it has dropped since included; at the end
+  uint64_t output_lost_bytes = 0;  // what a full disk did not take
   std::vector<std::string> missing_walls;
   std::string user;                       // whom it runs as
   std::vector<std::string> capabilities;  // what it keeps

@@ -55,4 +55,56 @@ SysResult<OwnedFd> ReceiveDescriptor(int socket) {
   return OwnedFd(fd);
 }
 
+SysStatus SendWithDescriptors(int socket, const void* data, size_t size, const int* fds,
+                              size_t count, int flags) {
+  if (count > kMaxDescriptors) return Errno(EINVAL);
+  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int) * kMaxDescriptors)] = {};
+  iovec body = {const_cast<void*>(data), size};
+  msghdr message = {};
+  message.msg_iov = &body;
+  message.msg_iovlen = 1;
+  if (count > 0) {
+    message.msg_control = control;
+    message.msg_controllen = CMSG_SPACE(sizeof(int) * count);
+    cmsghdr* header = CMSG_FIRSTHDR(&message);
+    header->cmsg_level = SOL_SOCKET;
+    header->cmsg_type = SCM_RIGHTS;
+    header->cmsg_len = CMSG_LEN(sizeof(int) * count);
+    memcpy(CMSG_DATA(header), fds, sizeof(int) * count);
+  }
+  while (sendmsg(socket, &message, flags | MSG_NOSIGNAL) < 0) {
+    if (errno != EINTR) return LastErrno();
+  }
+  return Done{};
+}
+
+SysResult<ReceivedMessage> ReceiveWithDescriptors(int socket, void* data, size_t size, int flags) {
+  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int) * kMaxDescriptors)] = {};
+  iovec body = {data, size};
+  msghdr message = {};
+  message.msg_iov = &body;
+  message.msg_iovlen = 1;
+  message.msg_control = control;
+  message.msg_controllen = sizeof(control);
+  ssize_t got;
+  do {
+    got = recvmsg(socket, &message, flags | MSG_CMSG_CLOEXEC);
+  } while (got < 0 && errno == EINTR);
+  if (got < 0) return LastErrno();
+  ReceivedMessage received;
+  received.size = static_cast<size_t>(got);
+  for (cmsghdr* header = CMSG_FIRSTHDR(&message); header != nullptr;
+       header = CMSG_NXTHDR(&message, header)) {
+    if (header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS) continue;
+    const size_t count = (header->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+    for (size_t i = 0; i < count && received.count < kMaxDescriptors; ++i) {
+      int fd = -1;
+      memcpy(&fd, CMSG_DATA(header) + i * sizeof(int), sizeof(fd));
+      received.descriptors[received.count++].Reset(fd);
+    }
+  }
+  if ((message.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0) return Errno(EMSGSIZE);
+  return received;
+}
+
 }  // namespace sessionctl

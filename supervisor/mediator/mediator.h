@@ -11,7 +11,9 @@
 
 #include <atomic>
 #include <cstdint>
+#include <utility>
 
+#include "sandbox/base/owned_fd.h"
 #include "sandbox/notifier.h"
 #include "supervisor/mediator/audit_event.h"
 #include "supervisor/mediator/blocking_calls.h"
@@ -29,6 +31,9 @@ class Mediator {
   Mediator(const SessionView& session, Notifier notifier, AuditSink* audit);
   Mediator(const Mediator&) = delete;
   Mediator& operator=(const Mediator&) = delete;
+
+  // Terminals that the broker's parent makes for the session (terminals.h). Before Start.
+  void HearOfTerminals(OwnedFd numbers) { terminals_.HearOf(std::move(numbers)); }
 
   // Starts the first worker. False when no thread can be made.
   bool Start();

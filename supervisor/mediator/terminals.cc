@@ -3,7 +3,9 @@
 #include <fcntl.h>
 #include <sys/ioctl.h>
 #include <sys/sysmacros.h>
+#include <unistd.h>
 
+#include <cstdint>
 #include <cstdio>
 #include <utility>
 
@@ -34,19 +36,33 @@ bool Terminals::IsTerminal(const struct stat& info) {
 void Terminals::Remember(int master) {
   unsigned number = 0;
   if (ioctl(master, TIOCGPTN, &number) != 0) return;
+  MutexLock lock(&mutex_);
+  ForgetDead();
+  Pin(number);
+}
+
+void Terminals::Pin(unsigned number) {
   char path[32];
   snprintf(path, sizeof(path), "/dev/pts/%u", number);
   SysResult<OwnedFd> other_end = OpenAt(AT_FDCWD, path, O_PATH | O_NOFOLLOW);
   if (!other_end.ok()) return;
   SysResult<struct stat> info = Fstat(other_end->get());
   if (!info.ok() || !IsTerminal(*info)) return;
-  MutexLock lock(&mutex_);
-  ForgetDead();
   terminals_.push_back({info->st_rdev, std::move(*other_end)});
+}
+
+// Whoever sent a number keeps that terminal open for as long as it is in use.
+void Terminals::HearNew() {
+  uint32_t number = 0;
+  while (numbers_.valid() &&
+         read(numbers_.get(), &number, sizeof(number)) == static_cast<ssize_t>(sizeof(number))) {
+    Pin(number);
+  }
 }
 
 SysResult<OwnedFd> Terminals::Find(dev_t device) {
   MutexLock lock(&mutex_);
+  HearNew();
   ForgetDead();
   for (const Terminal& terminal : terminals_) {
     if (terminal.device != device) continue;

@@ -1,13 +1,14 @@
-// The pseudo-terminals that the session made. Everybody's lie side by side in /dev/pts, those of
+// The pseudo-terminals that are the session's. Everybody's lie side by side in /dev/pts, those of
 // the user's other shells too, under numbers that are used again; so no grant could tell them
-// apart. The broker remembers the other end of each one it opens /dev/ptmx for, pinned, and opens
-// only those. Any thread.
+// apart. The broker remembers the other end of each one it opens /dev/ptmx for, and of those that
+// its parent made for the session, pinned, and opens only those. Any thread.
 #ifndef SUPERVISOR_MEDIATOR_TERMINALS_H_
 #define SUPERVISOR_MEDIATOR_TERMINALS_H_
 
 #include <sys/stat.h>
 
 #include <list>
+#include <utility>
 
 #include "absl/base/thread_annotations.h"
 #include "sandbox/base/mutex.h"
@@ -31,8 +32,12 @@ class Terminals {
   // failure its other end will not be opened.
   void Remember(int master);
 
-  // The other end, O_PATH, of the session's own live terminal with this device number. ENOENT: the
-  // session made none such. What is pinned stays that very terminal, whoever gets the number next:
+  // Those that the broker's parent makes: their numbers come over this pipe (non-blocking), four
+  // bytes each, before anybody in the session can have one as its terminal. Before the first call.
+  void HearOf(OwnedFd numbers) { numbers_ = std::move(numbers); }
+
+  // The other end, O_PATH, of the session's own live terminal with this device number. ENOENT: it
+  // has none such. What is pinned stays that very terminal, whoever gets the number next:
   // once it is gone, opening it answers EIO.
   SysResult<OwnedFd> Find(dev_t device);
 
@@ -42,8 +47,11 @@ class Terminals {
     OwnedFd other_end;  // O_PATH: does not keep the terminal alive
   };
 
+  void Pin(unsigned number) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void HearNew() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void ForgetDead() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
+  OwnedFd numbers_;
   Mutex mutex_;
   std::list<Terminal> terminals_ ABSL_GUARDED_BY(mutex_);
 };
