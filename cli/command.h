@@ -31,6 +31,8 @@ Command AddSpawnCommand(CLI::App& root);
 Command AddPsCommand(CLI::App& root);
 Command AddInspectCommand(CLI::App& root);
 Command AddLogsCommand(CLI::App& root);
+Command AddAttachCommand(CLI::App& root);
+Command AddExecCommand(CLI::App& root);
 Command AddWaitCommand(CLI::App& root);
 Command AddStopCommand(CLI::App& root);
 Command AddKillCommand(CLI::App& root);

@@ -7,6 +7,7 @@
 #include "cli/command.h"
 #include "cli/policy_flags.h"
 #include "cli/program.h"
+#include "cli/stream_client.h"
 #include "policy/identity.h"
 #include "sandbox/kernel_features.h"
 #include "supervisor/session_manager.h"
@@ -16,6 +17,7 @@ namespace sessionctl {
 namespace {
 
 constexpr int kMaxCount = 10000;
+constexpr TerminalSize kUsualTerminal = {.rows = 24, .columns = 80};
 
 constexpr char kSpawnDescription[] = "Start detached sessions and print one id a line";
 constexpr char kSpawnFooter[] =
@@ -32,6 +34,8 @@ struct SpawnFlags {
   ProgramWords program;
   std::string command, name;
   int count = 1;
+  bool interactive = false;
+  bool terminal = false;
 };
 
 int PrintOutcomes(const std::vector<SpawnOutcome>& outcomes) {
@@ -68,6 +72,8 @@ int Spawn(const SpawnFlags& flags) {
   request.environment = CallerEnvironment();
   request.name = flags.name;
   request.count = flags.count;
+  request.stdin_open = flags.interactive || flags.terminal;
+  if (flags.terminal) request.terminal = OwnTerminalSize().value_or(kUsualTerminal);
   absl::StatusOr<std::vector<SpawnOutcome>> outcomes = SpawnSessions(*store, request);
   if (!outcomes.ok()) return Fail(kExitOwnFailure, outcomes.status());
   return PrintOutcomes(*outcomes);
@@ -84,6 +90,9 @@ Command AddSpawnCommand(CLI::App& root) {
   app->add_option("--count", flags->count, "How many sessions to start")
       ->type_name("N")
       ->check(CLI::Range(1, kMaxCount));
+  app->add_flag("-i,--interactive", flags->interactive,
+                "Standard input stays open for `attach`; else it is /dev/null");
+  app->add_flag("--tty", flags->terminal, "The command gets a terminal of its own");
   app->add_option("--name", flags->name, "Name of the session; with --count NAME-1, NAME-2, ...")
       ->type_name("NAME");
   return {app, [flags] { return Spawn(*flags); }, &flags->program};

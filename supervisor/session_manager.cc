@@ -112,7 +112,9 @@ absl::StatusOr<std::vector<SpawnOutcome>> SpawnSessions(const SessionStore& stor
   MonitorOptions options = {.argv = request.argv,
                             .environment = request.environment,
                             .policy = &request.policy,
-                            .features = &request.features};
+                            .features = &request.features,
+                            .terminal = request.terminal,
+                            .stdin_open = request.stdin_open};
   std::optional<CompiledPolicy> shared;
   if (!NamesSession(request.policy)) {
     absl::StatusOr<CompiledPolicy> compiled =

@@ -5,6 +5,7 @@
 #define SUPERVISOR_SESSION_MANAGER_H_
 
 #include <chrono>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -13,6 +14,7 @@
 #include "policy/policy.h"
 #include "sandbox/kernel_features.h"
 #include "supervisor/session_store.h"
+#include "supervisor/stream_frames.h"
 
 namespace sessionctl {
 
@@ -23,6 +25,8 @@ struct SpawnRequest {
   std::vector<std::string> environment;  // "K=V", the caller's; the policy decides what passes
   std::string name;                      // with a count above one: NAME-1, NAME-2, …
   int count = 1;
+  std::optional<TerminalSize> terminal;  // each gets a terminal of its own
+  bool stdin_open = false;               // else standard input is /dev/null
 };
 
 struct SpawnOutcome {

@@ -162,6 +162,22 @@ std::string CliTest::Inspect(const std::string& id, const std::string& member) {
   return value.dump();
 }
 
+void SpawningCliTest::SetUp() {
+  CliTest::SetUp();
+  if (!GetParam()) return;
+  if (geteuid() != 0) GTEST_SKIP() << "needs root to become an ordinary user";
+  UseOrdinaryUser();
+}
+
+void SpawningCliTest::TearDown() {
+  if (!IsSkipped()) Cli({"stop", "--all", "--timeout", "0"});
+  CliTest::TearDown();
+}
+
+std::string NameOfUser(const ::testing::TestParamInfo<bool>& info) {
+  return info.param ? "OrdinaryUser" : "Caller";
+}
+
 int AwaitExit(pid_t pid) {
   int status = 0;
   while (waitpid(pid, &status, 0) < 0 && errno == EINTR) {

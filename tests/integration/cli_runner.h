@@ -50,6 +50,15 @@ class CliTest : public ::testing::Test {
   std::optional<uid_t> user_;               // runs as this uid and gid, without groups
 };
 
+// Everything is run twice: as whoever runs the tests, and (when that is root) as an ordinary user.
+// What was spawned is stopped at the end.
+class SpawningCliTest : public CliTest, public ::testing::WithParamInterface<bool> {
+ protected:
+  void SetUp() override;
+  void TearDown() override;
+};
+std::string NameOfUser(const ::testing::TestParamInfo<bool>& info);  // "Caller", "OrdinaryUser"
+
 // Exit code of a process of ours, 128 + n for a signal.
 int AwaitExit(pid_t pid);
 

@@ -34,20 +34,8 @@ std::vector<std::string> Lines(const std::string& text) {
   return lines;
 }
 
-// Everything is run twice: as whoever runs the tests, and (when that is root) as an ordinary user.
-class SpawnTest : public CliTest, public ::testing::WithParamInterface<bool> {
+class SpawnTest : public SpawningCliTest {
  protected:
-  void SetUp() override {
-    CliTest::SetUp();
-    if (!GetParam()) return;
-    if (geteuid() != 0) GTEST_SKIP() << "needs root to become an ordinary user";
-    UseOrdinaryUser();
-  }
-  void TearDown() override {
-    if (!IsSkipped()) Cli({"stop", "--all", "--timeout", "0"});
-    CliTest::TearDown();
-  }
-
   std::string StateDirectory() const {
     return GetParam() ? scratch_ + "/xdg/sessionctl" : scratch_ + "/state";
   }
@@ -68,9 +56,7 @@ class SpawnTest : public CliTest, public ::testing::WithParamInterface<bool> {
   std::string Wait(const std::string& id) { return Cli({"wait", id}).out; }
 };
 
-INSTANTIATE_TEST_SUITE_P(Users, SpawnTest, ::testing::Bool(), [](const auto& info) {
-  return info.param ? std::string("OrdinaryUser") : std::string("Caller");
-});
+INSTANTIATE_TEST_SUITE_P(Users, SpawnTest, ::testing::Bool(), NameOfUser);
 
 TEST_P(SpawnTest, SessionLivesItsLife) {
   const std::string id = SpawnShell(

@@ -306,9 +306,7 @@ TEST_P(LimitsTest, ShareWithoutACgroupIsAnError) {
   EXPECT_NE(best.err.find("limits.cpu"), std::string::npos) << best.err;
 }
 
-INSTANTIATE_TEST_SUITE_P(Users, LimitsTest, ::testing::Bool(), [](const auto& info) {
-  return info.param ? std::string("OrdinaryUser") : std::string("Caller");
-});
+INSTANTIATE_TEST_SUITE_P(Users, LimitsTest, ::testing::Bool(), NameOfUser);
 
 }  // namespace
 }  // namespace sessionctl

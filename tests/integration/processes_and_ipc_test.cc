@@ -77,8 +77,7 @@ TEST(IpcTest, OrdinaryUsersSessionHasNoneUnlessItAsks) {
   const std::optional<uid_t> user =
       harness::RunningAsRoot() ? std::optional<uid_t>(kOrdinaryUser) : std::nullopt;
   const Program program("own_ipc", user);
-  EXPECT_EQ(program.RunInside({}).out,
-            "shmget: ENOSYS\nmsgget: ENOSYS\nsemget: ENOSYS\n");
+  EXPECT_EQ(program.RunInside({}).out, "shmget: ENOSYS\nmsgget: ENOSYS\nsemget: ENOSYS\n");
   const harness::Outcome bare = program.RunBare();
   const harness::Outcome own = program.RunInside({"--ipc", "private"});
   if (own.err.find("user namespaces") != std::string::npos) {
