@@ -41,7 +41,8 @@ void SessionLimits::Begin(pid_t command) {
 }
 
 int SessionLimits::events_fd() const {
-  return relay_ != nullptr && !relay_->is_done() ? relay_->events_fd() : -1;
+  // Also when nothing is copied any more: that the limit was reached may not have been seen yet.
+  return relay_ != nullptr ? relay_->events_fd() : -1;
 }
 
 int SessionLimits::Timeout() const {

@@ -164,17 +164,20 @@ SysStatus SessionLogReader::SeekToTail(uint64_t most) {
 }
 
 SysStatus SessionLogReader::OpenFirst() {
-  SysResult<OwnedFd> file = Errno(ENOENT);
-  // Between the look and the open it can have been renamed, or dropped.
+  // Between the look and the open it can have been renamed, and the next one have got its name; or
+  // it can have been dropped.
   for (int attempt = 0; attempt < kMaxOpenAttempts; ++attempt) {
     const int oldest = OldestFile(directory_);
     if (oldest < 0) return Errno(ENOENT);
-    file = OpenFileBeneath(directory_, FileName(oldest));
-    if (file.ok() || file.error() != ENOENT) break;
+    SysResult<OwnedFd> file = OpenFileBeneath(directory_, FileName(oldest));
+    if (!file.ok() && file.error() == ENOENT) continue;
+    if (!file.ok()) return Errno(file.error());
+    file_ = std::move(*file);
+    SysResult<int> number = OwnNumber();
+    if (!number.ok()) return Errno(number.error());
+    if (*number >= OldestFile(directory_) && *number < kMaxLogFiles) return Done{};
   }
-  if (!file.ok()) return Errno(file.error());
-  file_ = std::move(*file);
-  return Done{};
+  return file_.valid() ? SysStatus(Done{}) : Errno(ENOENT);
 }
 
 // Its number now; kMaxLogFiles when it has been dropped.

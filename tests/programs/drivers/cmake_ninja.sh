@@ -34,8 +34,11 @@ set_target_properties(shared PROPERTIES VERSION 1.2.3 SOVERSION 1)
 add_custom_command(OUTPUT ${CMAKE_BINARY_DIR}/generated.h
   COMMAND ${CMAKE_COMMAND} -DOUT=${CMAKE_BINARY_DIR}/generated.h -P ${CMAKE_SOURCE_DIR}/generate.cmake
   DEPENDS generate.cmake)
+# One target makes it: of two that make ran at the same time, one would take the other's file away.
+add_custom_target(generated DEPENDS ${CMAKE_BINARY_DIR}/generated.h)
 foreach(kind parts shared)
-  add_executable(with_${kind} src/main.c ${CMAKE_BINARY_DIR}/generated.h)
+  add_executable(with_${kind} src/main.c)
+  add_dependencies(with_${kind} generated)
   target_include_directories(with_${kind} PRIVATE ${CMAKE_BINARY_DIR})
   target_link_libraries(with_${kind} PRIVATE ${kind})
   add_test(NAME runs_${kind} COMMAND with_${kind})
