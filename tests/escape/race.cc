@@ -31,6 +31,7 @@ constexpr long kEnoughBareEscapes = 3;
 constexpr double kBareLimit =
     30;  // seconds: an unprotected half that has not lost by then fails the test
 constexpr double kSessionLimit = 240;  // seconds
+constexpr int kSessionTurns = 10;
 
 double RaceSeconds() {
   const char* seconds = getenv("SESSIONCTL_RACE_SECONDS");
@@ -268,15 +269,28 @@ std::string WhyHarmless(Attacker attacker, const PathOperation& operation) {
   return "";
 }
 
+// On a machine that others keep busy one turn may make a handful of attempts, and none of them
+// while the path was as it should be: then it goes on.
+static Half RunSessionHalf(const Race& race, const std::vector<std::string>& arguments) {
+  Half all = RunHalf(race, true, arguments);
+  for (int turn = 1; all.ok == 0 && all.escapes == 0 && turn < kSessionTurns; ++turn) {
+    Half more = RunHalf(race, true, arguments);
+    more.attempts += all.attempts;
+    more.denied += all.denied;
+    more.swaps += all.swaps;
+    all = std::move(more);
+  }
+  return all;
+}
+
 void RunRace(const Race& race) {
   const Half bare = RunHalf(race, false,
                             {"--attempts", "1000000000", "--limit", std::to_string(kBareLimit),
                              "--until-canary", std::to_string(kEnoughBareEscapes)});
   ASSERT_GT(bare.escapes, 0) << "the unprotected half was not led astray: this race proves nothing";
-  const Half session =
-      RunHalf(race, true,
-              {"--attempts", std::to_string(bare.attempts), "--seconds",
-               std::to_string(RaceSeconds()), "--limit", std::to_string(kSessionLimit)});
+  const Half session = RunSessionHalf(
+      race, {"--attempts", std::to_string(bare.attempts), "--seconds",
+             std::to_string(RaceSeconds()), "--limit", std::to_string(kSessionLimit)});
   PrintRace(race, bare, session);
   EXPECT_EQ(session.escapes, 0) << session.difference;
   EXPECT_GE(session.attempts, bare.attempts) << "fewer attempts than the unprotected half made";
