@@ -14,7 +14,6 @@
 namespace sessionctl {
 namespace {
 
-
 TEST_F(PolicyCompiler, MountIsCanonicalAndKeepsItsSpelling) {
   std::filesystem::create_directory_symlink(root_ + "/a", root_ + "/link");
   const CompiledPolicy compiled = CompileOk({At("/b/.././link/")});
