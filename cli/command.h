@@ -37,6 +37,10 @@ Command AddWaitCommand(CLI::App& root);
 Command AddStopCommand(CLI::App& root);
 Command AddKillCommand(CLI::App& root);
 Command AddPruneCommand(CLI::App& root);
+Command AddRestartCommand(CLI::App& root);
+Command AddEventsCommand(CLI::App& root);
+Command AddServeCommand(CLI::App& root);
+Command AddZygoteCommand(CLI::App& root);  // hidden: of serve
 Command AddDoctorCommand(CLI::App& root);
 std::vector<Command> AddPolicyCommands(CLI::App& root);  // check, explain, schema
 

@@ -62,9 +62,12 @@ Split SplitAtProgram(const CLI::App& app, const std::vector<std::string>& words)
 
 std::vector<Command> AddCommands(CLI::App& root) {
   std::vector<Command> commands = {
-      AddRunCommand(root),  AddSpawnCommand(root),  AddPsCommand(root),    AddInspectCommand(root),
-      AddLogsCommand(root), AddAttachCommand(root), AddExecCommand(root),  AddWaitCommand(root),
-      AddStopCommand(root), AddKillCommand(root),   AddPruneCommand(root), AddDoctorCommand(root)};
+      AddRunCommand(root),     AddSpawnCommand(root),  AddPsCommand(root),
+      AddInspectCommand(root), AddLogsCommand(root),   AddWaitCommand(root),
+      AddStopCommand(root),    AddKillCommand(root),   AddPruneCommand(root),
+      AddRestartCommand(root), AddEventsCommand(root), AddAttachCommand(root),
+      AddExecCommand(root),    AddServeCommand(root),  AddZygoteCommand(root),
+      AddDoctorCommand(root)};
   for (Command& command : AddPolicyCommands(root)) commands.push_back(std::move(command));
   return commands;
 }

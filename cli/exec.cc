@@ -4,48 +4,49 @@
 #include <vector>
 
 #include "cli/command.h"
-#include "cli/store_access.h"
 #include "cli/stream_verbs.h"
+#include "cli/supervisor_access.h"
+#include "fleet/spawn_spec.h"
+#include "nlohmann/json.hpp"
 
 namespace sessionctl {
 namespace {
-
-constexpr TerminalSize kUsualTerminal = {.rows = 24, .columns = 80};
 
 struct ExecFlags {
   ProgramWords words;  // ID CMD ARGS…
   std::vector<std::string> environment;
   std::string workdir;
-  bool interactive = false;
-  bool terminal = false;
+  bool interactive = false, terminal = false;
 };
 
 int Exec(const ExecFlags& flags) {
-  // After the session's id a `--` may stand, as before it.
-  const size_t first = flags.words.size() > 1 && flags.words[1] == "--" ? 2 : 1;
-  if (flags.words.size() <= first) {
+  if (flags.words.size() < 2) {
     return Fail(kExitUsage,
                 "exec: a session and a command are needed\nTry 'sessionctl exec --help'.");
   }
-  for (const std::string& variable : flags.environment) {
-    if (variable.find('=') == std::string::npos || variable[0] == '=') {
-      return Fail(kExitUsage, "exec: --env needs K=V, not \"" + variable + "\"");
-    }
+  // After the session's id a `--` may stand, as before it.
+  const size_t first = flags.words[1] == "--" ? 2 : 1;
+  nlohmann::ordered_json request;
+  request["command"] = nlohmann::ordered_json::array();
+  for (size_t i = first; i < flags.words.size(); ++i) {
+    request["command"].push_back(BytesToJson(flags.words[i]));
   }
-  ControlRequest request;
-  request.operation = ControlRequest::Operation::kExec;
-  request.argv = {flags.words.begin() + static_cast<ptrdiff_t>(first), flags.words.end()};
-  request.environment = flags.environment;
-  request.working_directory = flags.workdir;
-  request.stdin_open = flags.interactive;
-  if (flags.terminal) request.terminal = OwnTerminalSize().value_or(kUsualTerminal);
-  return WithSessions({flags.words[0]}, [&](const SessionStore& store, const auto& ids) {
-    absl::StatusOr<SessionDirectory> session = store.Find(ids[0]);
-    if (!session.ok()) return Fail(kExitNotFound, session.status());
-    return RunStreamVerb(
-        *session, request,
-        {.send_input = flags.interactive, .terminal = flags.terminal, .detach_keys = ""});
-  });
+  request["environment"] = nlohmann::ordered_json::object();
+  for (const std::string& variable : flags.environment) {
+    const size_t equals = variable.find('=');
+    if (equals == std::string::npos) return Fail(kExitUsage, "exec: --env needs K=V");
+    request["environment"][variable.substr(0, equals)] = BytesToJson(variable.substr(equals + 1));
+  }
+  if (!flags.workdir.empty()) request["workdir"] = flags.workdir;
+  request["stdin"] = flags.interactive;
+  request["terminal"] = flags.terminal;
+  if (const std::optional<TerminalSize> size = OwnTerminalSize(); size.has_value()) {
+    request["rows"] = size->rows;
+    request["cols"] = size->columns;
+  }
+  return RunStreamVerb(
+      SessionTarget(flags.words[0], "exec"), request.dump(),
+      {.send_input = flags.interactive, .terminal = flags.terminal, .detach_keys = ""});
 }
 
 }  // namespace
@@ -53,10 +54,8 @@ int Exec(const ExecFlags& flags) {
 Command AddExecCommand(CLI::App& root) {
   CLI::App* app = root.add_subcommand("exec", "Run a program inside a session that runs");
   app->footer(
-      "Synopsis: sessionctl exec [OPTIONS] ID [--] CMD [ARGS...]\n"
-      "It is under the session's policy, in the same domain, behind the same broker.\n\n"
-      "Exit code: that of the program, 126 when it cannot be executed, 127 when it is not found;\n"
-      "1 when there is no such session, 125 when its monitor refuses or is gone.\n");
+      "Synopsis: sessionctl exec [OPTIONS] ID [--] CMD [ARGS...]\n\n"
+      "Exit code: that of the program; 1 when there is no such session, 125 when it was lost.\n");
   const auto flags = std::make_shared<ExecFlags>();
   app->add_flag("-i,--interactive", flags->interactive, "Our standard input goes to the program");
   app->add_flag("-t,--tty", flags->terminal, "The program gets a terminal");

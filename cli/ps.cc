@@ -7,7 +7,9 @@
 #include <vector>
 
 #include "cli/command.h"
-#include "cli/store_access.h"
+#include "cli/supervisor_access.h"
+#include "nlohmann/json.hpp"
+#include "supervisor/session_record.h"
 
 namespace sessionctl {
 namespace {
@@ -54,9 +56,19 @@ Row MakeRow(const SessionRecord& record) {
           CommandLine(record.command)};
 }
 
-void PrintTable(const std::vector<SessionRecord>& records) {
+// One whose record cannot be read is told too: it may live.
+Row RowOf(const nlohmann::ordered_json& session) {
+  absl::StatusOr<SessionRecord> record = RecordFromJson(session.dump());
+  if (record.ok()) return MakeRow(*record);
+  const auto member = [&](const char* name) {
+    return session.is_object() ? Printable(session.value(name, "-")) : std::string("-");
+  };
+  return {member("id"), "-", member("state"), "-", "-", "-", member("message")};
+}
+
+void PrintTable(const nlohmann::ordered_json& sessions) {
   std::vector<Row> rows = {{"ID", "NAME", "STATE", "EXIT", "PID", "CREATED", "COMMAND"}};
-  for (const SessionRecord& record : records) rows.push_back(MakeRow(record));
+  for (const auto& session : sessions) rows.push_back(RowOf(session));
   std::array<size_t, kColumns> widths = {};
   for (const Row& row : rows) {
     for (size_t i = 0; i < kColumns; ++i) widths[i] = std::max(widths[i], row[i].size());
@@ -74,14 +86,20 @@ void PrintTable(const std::vector<SessionRecord>& records) {
 Command AddPsCommand(CLI::App& root) {
   CLI::App* app = root.add_subcommand("ps", "List sessions, running and ended");
   const auto as_json = std::make_shared<bool>(false);
+  const auto labels = std::make_shared<std::vector<std::string>>();
   app->add_flag("--json", *as_json, "All that is known of them, as a JSON array");
-  return {app, [as_json] {
-            return WithStore([as_json](const SessionStore& store) {
-              const std::vector<SessionRecord> records = store.List();
+  app->add_option("--label", *labels, "Only those with this label (repeatable)")
+      ->type_name("K[=V]")
+      ->allow_extra_args(false);
+  return {app, [as_json, labels] {
+            return WithClient([&](const ControlClient& client) {
+              std::string body;
+              const std::string target = "/v1/sessions" + LabelQuery(*labels, "?");
+              if (const int failed = Ask(client, "GET", target, "", &body)) return failed;
               if (*as_json) {
-                std::cout << RecordsToJson(records);
+                std::cout << body;
               } else {
-                PrintTable(records);
+                PrintTable(nlohmann::ordered_json::parse(body, nullptr, false));
               }
               return 0;
             });

@@ -1,50 +1,73 @@
 // `sessionctl stop`: ends sessions, politely first.
-#include <chrono>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "cli/command.h"
-#include "cli/store_access.h"
-#include "supervisor/session_manager.h"
+#include "cli/supervisor_access.h"
+#include "nlohmann/json.hpp"
 
 namespace sessionctl {
 namespace {
 
 constexpr double kMaxTimeoutSeconds = 86400;
+constexpr int64_t kGrace =
+    25'000;  // ms that the supervisor takes at most to kill what does not end
 
 struct StopFlags {
   std::vector<std::string> references;
-  double timeout = 10;
+  std::optional<double> timeout;
   bool all = false;
 };
 
-int Stop(const SessionStore& store, const std::vector<std::string>& ids, double timeout) {
-  const std::chrono::milliseconds wait(static_cast<long>(timeout * 1000));
+// All are asked first, then each is awaited: the time is that of all together.
+int Stop(const ControlClient& client, const std::vector<std::string>& references,
+         const StopFlags& flags) {
+  nlohmann::ordered_json request = {{"wait", false}};
+  const auto timeout = static_cast<int64_t>(flags.timeout.value_or(10) * 1000);
+  if (flags.timeout.has_value()) request["timeout_ms"] = timeout;
   int exit_code = 0;
-  for (const absl::Status& status : StopSessions(store, ids, wait)) {
-    if (!status.ok()) exit_code = Fail(kExitNotFound, status);
+  std::vector<std::string> ids;
+  for (const std::string& reference : references) {
+    std::string body;
+    const int failed = Ask(client, "POST", SessionTarget(reference, "stop"), request.dump(), &body);
+    if (failed != 0) {
+      exit_code = failed;
+      continue;
+    }
+    const auto answer = nlohmann::json::parse(body, nullptr, /*allow_exceptions=*/false);
+    ids.push_back(answer.value("id", reference));
+  }
+  const std::string query =
+      flags.timeout.has_value() ? "?timeout_ms=" + std::to_string(timeout + kGrace) : "";
+  for (const std::string& id : ids) {
+    absl::StatusOr<ClientReply> reply = client.Request("GET", SessionTarget(id, "wait") + query);
+    if (!reply.ok()) return Fail(kExitOwnFailure, reply.status());
+    if (!reply->ok() && reply->code != "unreadable_record") exit_code = FailReply(*reply);
   }
   return exit_code;
 }
 
-int StopAll(const SessionStore& store, double timeout) {
+int StopAll(const ControlClient& client, const StopFlags& flags) {
+  std::string body;
+  if (const int failed = Ask(client, "GET", "/v1/sessions", "", &body)) return failed;
   std::vector<std::string> ids;
-  for (const SessionRecord& record : store.List()) {
-    if (!record.ended_already()) ids.push_back(record.id);
+  for (const auto& session : nlohmann::json::parse(body, nullptr, /*allow_exceptions=*/false)) {
+    const std::string state = session.value("state", "");
+    const bool unreadable = state == "unreadable" && session.value("alive", false);
+    if (state == "starting" || state == "running" || unreadable)
+      ids.push_back(session.value("id", ""));
   }
-  return Stop(store, ids, timeout);
+  return Stop(client, ids, flags);
 }
 
 int RunStop(const StopFlags& flags) {
   if (flags.all == !flags.references.empty()) {
     return Fail(kExitUsage, "stop: name sessions, or give --all");
   }
-  if (flags.all) {
-    return WithStore([&](const SessionStore& store) { return StopAll(store, flags.timeout); });
-  }
-  return WithSessions(flags.references, [&](const SessionStore& store, const auto& ids) {
-    return Stop(store, ids, flags.timeout);
+  return WithClient([&](const ControlClient& client) {
+    return flags.all ? StopAll(client, flags) : Stop(client, flags.references, flags);
   });
 }
 
@@ -52,12 +75,12 @@ int RunStop(const StopFlags& flags) {
 
 Command AddStopCommand(CLI::App& root) {
   CLI::App* app = root.add_subcommand(
-      "stop", "End sessions: SIGTERM to the command, then the whole tree is killed");
+      "stop", "End sessions: the stop signal to the command, then the whole tree is killed");
   const auto flags = std::make_shared<StopFlags>();
-  app->add_option("-t,--timeout", flags->timeout, "Time between the two, for all sessions together")
+  app->add_option("-t,--timeout", flags->timeout,
+                  "Time between the two, for all sessions together (10, or as the session says)")
       ->type_name("SECONDS")
-      ->check(CLI::Range(0.0, kMaxTimeoutSeconds))
-      ->capture_default_str();
+      ->check(CLI::Range(0.0, kMaxTimeoutSeconds));
   app->add_flag("--all", flags->all, "All running sessions");
   app->add_option("ID", flags->references, "Ids, beginnings of ids, or names");
   return {app, [flags] { return RunStop(*flags); }};

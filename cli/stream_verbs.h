@@ -1,19 +1,16 @@
-// What `attach` and `exec` share: a stream to a session's monitor, and what its end means.
+// What `attach` and `exec` share: the upgraded stream, and the exit code that it ends with.
 #ifndef CLI_STREAM_VERBS_H_
 #define CLI_STREAM_VERBS_H_
 
 #include <string>
 
 #include "cli/stream_client.h"
-#include "supervisor/session_control.h"
-#include "supervisor/session_store.h"
 
 namespace sessionctl {
 
-// Makes a stream, hands its other end to the session's monitor with the request, and stands between
-// it and our standard streams until it ends. Returns the exit code: the program's; 0 after the
-// detach keys; 125 when the monitor refuses or goes away, 1 when the session has ended.
-int RunStreamVerb(const SessionDirectory& session, const ControlRequest& request,
+// Asks for the stream and copies until its end. The exit code of what ran; 1 when there is no such
+// session; 125 when the stream was lost.
+int RunStreamVerb(const std::string& target, const std::string& request,
                   const StreamOptions& options);
 
 }  // namespace sessionctl

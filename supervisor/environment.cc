@@ -8,23 +8,13 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "policy/environment_rules.h"
 #include "supervisor/broker.h"
 
 namespace sessionctl {
 namespace {
 
 constexpr char kDefaultPath[] = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-
-bool Passes(const std::vector<std::string>& patterns, const std::string& name) {
-  for (const std::string& pattern : patterns) {
-    if (!pattern.empty() && pattern.back() == '*') {
-      if (name.compare(0, pattern.size() - 1, pattern, 0, pattern.size() - 1) == 0) return true;
-    } else if (pattern == name) {
-      return true;
-    }
-  }
-  return false;
-}
 
 // Where temporary files and a home can be: the first mount that may be written.
 std::string WritableDirectory(const CompiledPolicy& policy) {
@@ -47,11 +37,9 @@ std::vector<std::string> ResolveEnvironment(const CompiledPolicy& policy,
     values["USER"] = values["LOGNAME"] = user->pw_name;
   }
   const EnvironmentPolicy& rules = policy.policy.environment;
-  for (const std::string& entry : caller) {
-    size_t equals = entry.find('=');
-    if (equals == std::string::npos || equals == 0) continue;
-    std::string name = entry.substr(0, equals);
-    if (Passes(rules.pass, name)) values[name] = entry.substr(equals + 1);
+  for (const std::string& entry : PassingVariables(rules, caller)) {
+    const size_t equals = entry.find('=');
+    values[entry.substr(0, equals)] = entry.substr(equals + 1);
   }
   for (const auto& [name, value] : rules.set) values[name] = value;
   std::vector<std::string> environment;

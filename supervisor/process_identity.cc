@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <cstdlib>
 #include <string>
+#include <utility>
 
 #include "sandbox/base/syscalls.h"
 #include "sandbox/safe_file.h"
@@ -27,16 +28,24 @@ absl::StatusOr<ProcessIdentity> IdentifyProcess(pid_t pid) {
   return ProcessIdentity{.pid = pid, .start_ticks = strtoull(stat->c_str() + at + 1, nullptr, 10)};
 }
 
-absl::Status SignalProcess(const ProcessIdentity& process, int signal) {
+absl::StatusOr<OwnedFd> PinProcess(const ProcessIdentity& process) {
   const std::string what = "process " + std::to_string(process.pid);
   if (process.pid <= 0) return absl::NotFoundError("no process");
   SysResult<OwnedFd> pidfd = PidfdOpen(process.pid, 0);
+  if (!pidfd.ok() && pidfd.error() != ESRCH) return absl::ErrnoToStatus(pidfd.error(), what);
   if (!pidfd.ok()) return absl::NotFoundError(what + " has gone");
   // The descriptor pins what it refers to; if the id now shows our start time, it is our process.
   absl::StatusOr<ProcessIdentity> current = IdentifyProcess(process.pid);
   if (!current.ok() || current->start_ticks != process.start_ticks) {
     return absl::NotFoundError(what + " has gone");
   }
+  return std::move(*pidfd);
+}
+
+absl::Status SignalProcess(const ProcessIdentity& process, int signal) {
+  absl::StatusOr<OwnedFd> pidfd = PinProcess(process);
+  if (!pidfd.ok()) return pidfd.status();
+  const std::string what = "process " + std::to_string(process.pid);
   if (syscall(SYS_pidfd_send_signal, pidfd->get(), signal, nullptr, 0) != 0) {
     return errno == ESRCH ? absl::NotFoundError(what + " has gone")
                           : absl::ErrnoToStatus(errno, what);

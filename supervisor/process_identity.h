@@ -21,6 +21,9 @@ struct ProcessIdentity {
 // The identity of a living process. Errors: kNotFound.
 absl::StatusOr<ProcessIdentity> IdentifyProcess(pid_t pid);
 
+// A pidfd of exactly that process: readable when it has ended. Errors: kNotFound (it has gone).
+absl::StatusOr<OwnedFd> PinProcess(const ProcessIdentity& process);
+
 // Sends `signal` to exactly that process, through a pidfd whose start time was compared. Errors:
 // kNotFound (it has gone), kPermissionDenied.
 absl::Status SignalProcess(const ProcessIdentity& process, int signal);

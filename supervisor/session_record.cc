@@ -58,7 +58,9 @@ ordered_json UsageToJson(const std::optional<SessionUsage>& usage) {
           {"peak_memory_bytes", usage->peak_memory}};
 }
 
-ordered_json ToJson(const SessionRecord& record) {
+} // namespace
+
+ordered_json RecordToJsonValue(const SessionRecord& record) {
   ordered_json mounts = ordered_json::array();
   for (const SessionMount& mount : record.mounts) {
     mounts.push_back({{"host", mount.host}, {"mode", mount.mode}});
@@ -95,6 +97,8 @@ ordered_json ToJson(const SessionRecord& record) {
   result["usage"] = UsageToJson(record.usage);
   return result;
 }
+
+namespace {
 
 std::string Dump(const ordered_json& value) {
   return value.dump(2, ' ', false, ordered_json::error_handler_t::replace) + "\n";
@@ -238,11 +242,11 @@ int ShellExitCode(const SessionExit& exit) {
   return 125;
 }
 
-std::string RecordToJson(const SessionRecord& record) { return Dump(ToJson(record)); }
+std::string RecordToJson(const SessionRecord& record) { return Dump(RecordToJsonValue(record)); }
 
 std::string RecordsToJson(const std::vector<SessionRecord>& records) {
   ordered_json result = ordered_json::array();
-  for (const SessionRecord& record : records) result.push_back(ToJson(record));
+  for (const SessionRecord& record : records) result.push_back(RecordToJsonValue(record));
   return Dump(result);
 }
 

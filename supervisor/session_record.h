@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "nlohmann/json_fwd.hpp"
 #include "supervisor/process_identity.h"
 
 namespace sessionctl {
@@ -107,6 +108,7 @@ struct SessionRecord {
 };
 
 // JSON of a record, as in state.json and `inspect`. Bytes that are not UTF-8 become U+FFFD.
+nlohmann::ordered_json RecordToJsonValue(const SessionRecord& record);
 std::string RecordToJson(const SessionRecord& record);
 std::string RecordsToJson(const std::vector<SessionRecord>& records);
 // Errors: kDataLoss with what is wrong; kUnimplemented: written by a later version.

@@ -156,9 +156,15 @@ std::vector<std::string> SessionStore::EntryNames() const {
   return names;
 }
 
+std::vector<std::string> SessionStore::Ids() const {
+  std::vector<std::string> ids = EntryNames();
+  std::erase_if(ids, [](const std::string& name) { return !IsSessionId(name); });
+  return ids;
+}
+
 std::vector<SessionRecord> SessionStore::List() const {
   std::vector<SessionRecord> records;
-  for (const std::string& name : EntryNames()) {
+  for (const std::string& name : Ids()) {
     absl::StatusOr<SessionDirectory> session = Find(name);
     if (!session.ok()) continue;
     absl::StatusOr<SessionRecord> record = session->CurrentRecord();

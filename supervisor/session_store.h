@@ -76,6 +76,9 @@ class SessionStore {
   // Errors: kNotFound.
   absl::StatusOr<SessionDirectory> Find(const std::string& id) const;
 
+  // Every name in the store that could be a session's, in no order.
+  std::vector<std::string> Ids() const;
+
   // The sessions there are, oldest first; what cannot be read is left out.
   std::vector<SessionRecord> List() const;
 

@@ -15,6 +15,7 @@ PLANTS = {
     "policy/access_check.cc": '#include "supervisor/mediator/reply.h"\n',
     "supervisor/mediator/mediator.cc": '#include "supervisor/broker.h"\n',
     "supervisor/broker.cc": '#include "cli/command.h"\n',
+    "supervisor/session_store.cc": '#include "fleet/supervisor.h"\n',
     "policy/glob_set.cc": "#include <seccomp.h>\n",
 }
 
@@ -31,7 +32,7 @@ def main():
     for name, line in PLANTS.items():
         with tempfile.TemporaryDirectory() as scratch:
             copy = pathlib.Path(scratch)
-            for room in ("sandbox", "policy", "supervisor", "cli"):
+            for room in ("sandbox", "policy", "supervisor", "fleet", "cli"):
                 shutil.copytree(root / room, copy / room)
             if not passes(checker, copy):
                 print("the tree does not pass before anything is planted")

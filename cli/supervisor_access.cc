@@ -1,0 +1,43 @@
+#include "cli/supervisor_access.h"
+
+#include "cli/command.h"
+#include "fleet/exchange.h"
+
+namespace sessionctl {
+
+int WithClient(const std::function<int(const ControlClient&)>& action) {
+  absl::StatusOr<ControlClient> client = ControlClient::OpenDefault();
+  return client.ok() ? action(*client) : Fail(kExitOwnFailure, client.status());
+}
+
+std::string SessionTarget(const std::string& reference, const std::string& verb) {
+  const std::string target = "/v1/sessions/" + PercentEncode(reference);
+  return verb.empty() ? target : target + "/" + verb;
+}
+
+int FailReply(const ClientReply& reply) {
+  const std::string field = reply.field.empty() || reply.field == "id" ? "" : reply.field + ": ";
+  return Fail(kExitNotFound, field + reply.detail);
+}
+
+int Ask(const ControlClient& client, const std::string& method, const std::string& target,
+        const std::string& request, std::string* body) {
+  absl::StatusOr<ClientReply> reply = client.Request(method, target, request);
+  // Asking twice does no harm where nothing is changed.
+  if (absl::IsUnavailable(reply.status()) && method == "GET")
+    reply = client.Request(method, target);
+  if (!reply.ok()) return Fail(kExitOwnFailure, reply.status());
+  if (!reply->ok()) return FailReply(*reply);
+  if (body != nullptr) *body = reply->body;
+  return 0;
+}
+
+std::string LabelQuery(const std::vector<std::string>& labels, const std::string& prefix) {
+  std::string query;
+  for (const std::string& label : labels) {
+    query += (query.empty() ? prefix : "&") + "label=" + PercentEncode(label);
+  }
+  return query;
+}
+
+}  // namespace sessionctl

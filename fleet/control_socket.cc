@@ -1,0 +1,77 @@
+#include "fleet/control_socket.h"
+
+#include <fcntl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <cstdio>
+
+#include "fleet/serve.h"
+#include "sandbox/base/syscalls.h"
+
+namespace sessionctl {
+namespace {
+
+constexpr int kBacklog = 4096;
+
+OwnedFd NewSocket() { return OwnedFd(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)); }
+
+sockaddr_un AddressOf(const std::string& path) {
+  sockaddr_un address = {};
+  address.sun_family = AF_UNIX;
+  snprintf(address.sun_path, sizeof(address.sun_path), "%s", path.c_str());
+  return address;
+}
+
+}  // namespace
+
+absl::StatusOr<OwnedFd> BindControlSocket(int directory, std::string* temporary) {
+  OwnedFd listener = NewSocket();
+  if (!listener.valid()) return absl::ErrnoToStatus(errno, "socket");
+  *temporary = ".sessiond.sock." + std::to_string(getpid());
+  unlinkat(directory, temporary->c_str(), 0);
+  const sockaddr_un address = AddressOf(std::string(FdPath(directory).c_str()) + "/" + *temporary);
+  const mode_t before = umask(0177);
+  const int bound =
+      bind(listener.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address));
+  const int error = errno;
+  umask(before);
+  if (bound != 0) return absl::ErrnoToStatus(error, "control socket");
+  if (listen(listener.get(), kBacklog) != 0) return absl::ErrnoToStatus(errno, "listen");
+  return listener;
+}
+
+absl::Status PlaceControlSocket(int directory, const std::string& temporary) {
+  if (renameat(directory, temporary.c_str(), directory, kControlSocketFile) == 0) {
+    return absl::OkStatus();
+  }
+  return absl::ErrnoToStatus(errno, kControlSocketFile);
+}
+
+absl::StatusOr<OwnedFd> ConnectControlSocket(int directory) {
+  SysResult<OwnedFd> file = OpenAt(directory, kControlSocketFile, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+  if (!file.ok()) return absl::UnavailableError("no supervisor runs");
+  SysResult<struct stat> st = Fstat(file->get());
+  if (!st.ok() || !S_ISSOCK(st->st_mode)) {
+    return absl::PermissionDeniedError(std::string(kControlSocketFile) +
+                                       " in the state directory is no socket");
+  }
+  OwnedFd connection = NewSocket();
+  if (!connection.valid()) return absl::ErrnoToStatus(errno, "socket");
+  const sockaddr_un address = AddressOf(FdPath(file->get()).c_str());
+  if (connect(connection.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) !=
+      0) {
+    return absl::UnavailableError("no supervisor runs");
+  }
+  ucred peer = {};
+  socklen_t size = sizeof(peer);
+  if (getsockopt(connection.get(), SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0 ||
+      (peer.uid != geteuid() && peer.uid != 0 && geteuid() != 0)) {
+    return absl::PermissionDeniedError("the supervisor that answers is another user's");
+  }
+  return connection;
+}
+
+}  // namespace sessionctl

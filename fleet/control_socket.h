@@ -1,0 +1,25 @@
+// The control socket's file. Beneath the held state directory; a link that was planted in its place
+// is replaced by who binds and refused by who connects.
+#ifndef FLEET_CONTROL_SOCKET_H_
+#define FLEET_CONTROL_SOCKET_H_
+
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "sandbox/base/owned_fd.h"
+
+namespace sessionctl {
+
+// A listening socket under a name of its own, to be put in place by PlaceControlSocket: whoever
+// connects before that asks the one that ran before.
+absl::StatusOr<OwnedFd> BindControlSocket(int directory, std::string* temporary);
+absl::Status PlaceControlSocket(int directory, const std::string& temporary);
+
+// Errors: kUnavailable (nobody listens), kPermissionDenied (what stands there is no socket of ours,
+// or somebody else answers).
+absl::StatusOr<OwnedFd> ConnectControlSocket(int directory);
+
+}  // namespace sessionctl
+
+#endif  // FLEET_CONTROL_SOCKET_H_
