@@ -5,8 +5,8 @@
 
 #include "cli/command.h"
 #include "cli/supervisor_access.h"
-#include "fleet/spawn_spec.h"
 #include "nlohmann/json.hpp"
+#include "sandbox/signal_names.h"
 
 namespace sessionctl {
 namespace {

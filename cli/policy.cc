@@ -9,6 +9,7 @@
 
 #include "cli/command.h"
 #include "cli/policy_flags.h"
+#include "policy/deployment_policy.h"
 #include "policy/policy_compiler.h"
 #include "policy/policy_parser.h"
 #include "sandbox/kernel_features.h"
@@ -42,18 +43,45 @@ bool IsToBeMade(const Mount& mount) {
   return mount.create && lstat(ExpandedHost(mount).c_str(), &st) != 0;
 }
 
+// `file` on top of what lies beneath every policy: `default`, where it names no profile itself.
+absl::StatusOr<Deployment> LoadWithDefault(const std::string& path) {
+  absl::StatusOr<Deployment> file = LoadDeploymentFile(path);
+  if (!file.ok() || file->name.empty() || !file->policy.extends.empty()) return file;
+  absl::StatusOr<SessionPolicy> beneath = LoadProfile("default");
+  if (!beneath.ok()) return beneath.status();
+  file->policy = MergePolicies(*beneath, file->policy);
+  return file;
+}
+
+// One policy: the file's own, or that of one [[session]], whose name stands before the message.
+absl::Status CheckPolicy(SessionPolicy policy, const std::string& session) {
+  // Look only: what a start would make is left out.
+  std::erase_if(policy.mounts, [](const Mount& mount) { return IsToBeMade(mount); });
+  const absl::Status compiled = Compile(policy).status();
+  if (compiled.ok()) return compiled;
+  const std::string prefix = session.empty() ? "" : "session \"" + session + "\": ";
+  return absl::Status(compiled.code(), prefix + std::string(compiled.message()));
+}
+
+std::vector<absl::Status> CheckAll(const Deployment& file) {
+  if (file.name.empty()) return {CheckPolicy(file.policy, "")};
+  std::vector<absl::Status> checked;
+  for (const DeploymentSession& session : file.sessions) {
+    checked.push_back(CheckPolicy(PolicyOf(file, session, 1), session.name));
+  }
+  return checked;
+}
+
 // A policy is bad wherever it is; that a directory or a wall is missing is a matter of this
 // machine.
 int Check(const std::string& path) {
-  absl::StatusOr<SessionPolicy> policy = LoadPolicyFile(path);
-  if (!policy.ok()) return Fail(kExitNotFound, policy.status());
-  // Look only: what a start would make is left out.
-  std::erase_if(policy->mounts, [](const Mount& mount) { return IsToBeMade(mount); });
-  const absl::Status compiled = Compile(*policy).status();
-  if (absl::IsInvalidArgument(compiled)) return Fail(kExitNotFound, compiled);
-  if (!compiled.ok()) {
+  absl::StatusOr<Deployment> file = LoadWithDefault(path);
+  if (!file.ok()) return Fail(kExitNotFound, file.status());
+  for (const absl::Status& checked : CheckAll(*file)) {
+    if (absl::IsInvalidArgument(checked)) return Fail(kExitNotFound, checked);
+    if (checked.ok()) continue;
     Fail(0,
-         "warning: sound, but a session would not start here: " + std::string(compiled.message()));
+         "warning: sound, but a session would not start here: " + std::string(checked.message()));
   }
   std::cout << path << ": ok\n";
   return 0;
@@ -68,12 +96,29 @@ std::vector<std::string> MissingDirectories(const SessionPolicy& policy) {
   return missing;
 }
 
-int Explain(const std::string& file, PolicyFlags flags) {
+// The policy that `flags` and, of a deployment, its [[session]] `session` come to.
+absl::StatusOr<SessionPolicy> PolicyToExplain(const PolicyFlags& flags,
+                                              const std::string& session) {
+  absl::StatusOr<SessionPolicy> policy = BuildPolicy(flags);
+  if (!policy.ok() || session.empty()) return policy;
+  absl::StatusOr<Deployment> file = LoadDeploymentFile(flags.policy_file);
+  if (!file.ok()) return file.status();
+  file->policy = *std::move(policy);
+  for (const DeploymentSession& each : file->sessions) {
+    if (each.name == session) return PolicyOf(*file, each, 1);
+  }
+  return absl::NotFoundError(flags.policy_file + ": no [[session]] \"" + session + "\"");
+}
+
+int Explain(const std::string& file, PolicyFlags flags, const std::string& session) {
   if (!file.empty() && !flags.policy_file.empty()) {
     return Fail(kExitUsage, "policy explain: FILE and --policy are the same; give one");
   }
   if (!file.empty()) flags.policy_file = file;
-  absl::StatusOr<SessionPolicy> policy = BuildPolicy(flags);
+  if (!session.empty() && flags.policy_file.empty()) {
+    return Fail(kExitUsage, "policy explain: --session needs a FILE");
+  }
+  absl::StatusOr<SessionPolicy> policy = PolicyToExplain(flags, session);
   if (!policy.ok()) return Fail(kExitNotFound, policy.status());
   const std::vector<std::string> missing = MissingDirectories(*policy);
   absl::StatusOr<CompiledPolicy> compiled = Compile(*policy);
@@ -103,7 +148,10 @@ Command AddExplain(CLI::App& parent) {
   const auto flags = std::make_shared<PolicyFlags>();
   app->add_option("FILE", *file, "The policy file (TOML)");
   AddPolicyFlags(*app, *flags);
-  return {app, [file, flags] { return Explain(*file, *flags); }};
+  const auto session = std::make_shared<std::string>();
+  app->add_option("--session", *session, "Of a deployment: the policy of this [[session]]")
+      ->type_name("NAME");
+  return {app, [file, flags, session] { return Explain(*file, *flags, *session); }};
 }
 
 Command AddSchema(CLI::App& parent) {

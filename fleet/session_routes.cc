@@ -10,6 +10,7 @@
 #include "fleet/problem.h"
 #include "fleet/spawn_spec.h"
 #include "nlohmann/json.hpp"
+#include "sandbox/signal_names.h"
 
 namespace sessionctl {
 namespace {

@@ -9,6 +9,7 @@
 
 #include "absl/strings/escaping.h"
 #include "nlohmann/json.hpp"
+#include "sandbox/signal_names.h"
 
 namespace sessionctl {
 namespace {
@@ -174,6 +175,9 @@ std::string ReadPlace(const ordered_json& value, SpawnSpec& spec) {
   spec.place.session = value.value("session", "");
   spec.place.replica = value.value("replica", 0);
   spec.place.restarts = value.value("restarts", 0);
+  spec.place.failures = value.value("failures", 0);
+  spec.place.version = value.value("version", 0);
+  spec.place.definition = value.value("definition", "");
   return "";
 }
 
@@ -255,10 +259,10 @@ ordered_json SpecToJson(const SpawnSpec& spec) {
   result["umask"] = Octal(spec.umask);
   result["log"] = {{"max_bytes", spec.log.max_bytes}, {"max_files", spec.log.max_files}};
   if (!spec.place.deployment.empty()) {
-    result["place"] = {{"deployment", spec.place.deployment},
-                       {"session", spec.place.session},
-                       {"replica", spec.place.replica},
-                       {"restarts", spec.place.restarts}};
+    result["place"] = {{"deployment", spec.place.deployment}, {"session", spec.place.session},
+                       {"replica", spec.place.replica},       {"restarts", spec.place.restarts},
+                       {"failures", spec.place.failures},     {"version", spec.place.version},
+                       {"definition", spec.place.definition}};
   }
   return result;
 }
@@ -279,23 +283,6 @@ std::optional<FieldError> SpecFromJson(const ordered_json& value, bool internal,
   }
   if (spec.command.empty()) return FieldError{"command", "missing"};
   return std::nullopt;
-}
-
-int SignalNumber(const std::string& text) {
-  std::string name = text;
-  for (char& c : name) c = static_cast<char>(toupper(static_cast<unsigned char>(c)));
-  if (name.compare(0, 3, "SIG") == 0) name.erase(0, 3);
-  for (int signal = 1; signal <= SIGRTMAX; ++signal) {
-    const char* abbreviation = sigabbrev_np(signal);
-    if (text == std::to_string(signal)) return signal;
-    if (abbreviation != nullptr && name == abbreviation) return signal;
-  }
-  return 0;
-}
-
-std::string SignalName(int signal) {
-  const char* abbreviation = sigabbrev_np(signal);
-  return abbreviation == nullptr ? std::to_string(signal) : abbreviation;
 }
 
 }  // namespace sessionctl

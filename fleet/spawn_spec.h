@@ -32,10 +32,6 @@ nlohmann::ordered_json SpecToJson(const SpawnSpec& spec);
 std::optional<FieldError> SpecFromJson(const nlohmann::ordered_json& value, bool internal,
                                        SpawnSpec& spec);
 
-// "TERM", "SIGTERM", "term" or "15"; 0 for anything else.
-int SignalNumber(const std::string& text);
-std::string SignalName(int signal);
-
 // A name of a session or label: no control characters, of bounded length.
 inline constexpr size_t kMaxNameSize = 128;
 inline constexpr size_t kMaxLabels = 64;

@@ -3,7 +3,7 @@
 #include <utility>
 #include <vector>
 
-#include "policy/integer_key.h"
+#include "policy/key_makers.h"
 #include "policy/policy_keys.h"
 #include "policy/quantity.h"
 
@@ -13,24 +13,6 @@ namespace {
 using P = SessionPolicy;
 
 constexpr char kSizePattern[] = "^[0-9]+[KMGT]?$";
-
-// An amount that is written as a text; "" stands for no limit.
-template <typename T, typename Field>
-PolicyKey<T> AmountKey(std::string section, std::string name, std::string description,
-                       absl::StatusOr<int64_t> (*parse)(const std::string&),
-                       std::string (*format)(int64_t), Field field) {
-  return {std::move(section),
-          std::move(name),
-          KeyType::kString,
-          std::move(description),
-          [field, parse](T* target, const KeyValue& value) {
-            field(*target) = parse(std::get<std::string>(value)).value_or(kUnlimited);
-          },
-          [field, format](const T& source) -> KeyValue {
-            const int64_t amount = field(const_cast<T&>(source));
-            return amount == kUnlimited ? std::string() : format(amount);
-          }};
-}
 
 template <typename Field>
 PolicyKey<P> SizeKey(std::string name, std::string description, Field field) {
@@ -63,15 +45,6 @@ PolicyKey<P> CpuKey() {
   return key;
 }
 
-template <typename Field>
-PolicyKey<P> DurationKey(std::string name, std::string description, Field field) {
-  PolicyKey<P> key = AmountKey<P>("limits", std::move(name), std::move(description), ParseDuration,
-                                  FormatDuration, field);
-  key.check = CheckDuration;
-  key.pattern = "^[0-9]+(ms|s|m|h|d)$";
-  return key;
-}
-
 }  // namespace
 
 std::string CheckSize(const std::string& text) {
@@ -92,14 +65,16 @@ std::vector<PolicyKey<SessionPolicy>> LimitKeys() {
       IntegerKey<P>("limits", "pids", "Processes and threads.", 1, 1 << 22,
                     [](P& policy) -> int64_t& { return policy.limits.pids; }),
       CpuKey(),
-      DurationKey("cpu_time", "Processor time of all processes together.",
-                  [](P& policy) -> int64_t& { return policy.limits.cpu_time; }),
-      DurationKey("wall_time", "From the start of the command.",
-                  [](P& policy) -> int64_t& { return policy.limits.wall_time; }),
-      DurationKey("idle_time", "Without output, mediated calls or a hundredth of a processor.",
-                  [](P& policy) -> int64_t& { return policy.limits.idle_time; }),
-      DurationKey("grace", "Between the signal at a limit of time and the end of all processes.",
-                  [](P& policy) -> int64_t& { return policy.limits.grace; }),
+      DurationKey<P>("limits", "cpu_time", "Processor time of all processes together.",
+                     [](P& policy) -> int64_t& { return policy.limits.cpu_time; }),
+      DurationKey<P>("limits", "wall_time", "From the start of the command.",
+                     [](P& policy) -> int64_t& { return policy.limits.wall_time; }),
+      DurationKey<P>("limits", "idle_time",
+                     "Without output, mediated calls or a hundredth of a processor.",
+                     [](P& policy) -> int64_t& { return policy.limits.idle_time; }),
+      DurationKey<P>("limits", "grace",
+                     "Between the signal at a limit of time and the end of all processes.",
+                     [](P& policy) -> int64_t& { return policy.limits.grace; }),
       Positive(SizeKey("output", "Bytes of standard output and error.",
                        [](P& policy) -> int64_t& { return policy.limits.output; })),
       IntegerKey<P>("limits", "open_files", "Open descriptors of one process.", 3, 1 << 30,

@@ -4,7 +4,7 @@
 
 #include "policy/glob_set.h"
 #include "policy/identity.h"
-#include "policy/integer_key.h"
+#include "policy/key_makers.h"
 #include "policy/network_plan.h"
 #include "policy/syscall_groups.h"
 
@@ -13,73 +13,6 @@ namespace {
 
 using Strings = std::vector<std::string>;
 
-// The factories below take `field`, a function from T& to a reference to the member.
-template <typename T, typename Field>
-PolicyKey<T> StringKey(std::string section, std::string name, std::string description,
-                       Field field) {
-  return {
-      std::move(section),
-      std::move(name),
-      KeyType::kString,
-      std::move(description),
-      [field](T* target, const KeyValue& value) { field(*target) = std::get<std::string>(value); },
-      [field](const T& source) -> KeyValue { return field(const_cast<T&>(source)); }};
-}
-
-template <typename T, typename Field>
-PolicyKey<T> StringListKey(std::string section, std::string name, std::string description,
-                           Field field) {
-  return {std::move(section),
-          std::move(name),
-          KeyType::kStringList,
-          std::move(description),
-          [field](T* target, const KeyValue& value) {
-            AppendMissing(std::get<Strings>(value), &field(*target));
-          },
-          [field](const T& source) -> KeyValue { return field(const_cast<T&>(source)); }};
-}
-
-template <typename T, typename Field>
-PolicyKey<T> BoolKey(std::string section, std::string name, std::string description, Field field) {
-  return {std::move(section),
-          std::move(name),
-          KeyType::kBool,
-          std::move(description),
-          [field](T* target, const KeyValue& value) { field(*target) = std::get<bool>(value); },
-          [field](const T& source) -> KeyValue { return field(const_cast<T&>(source)); }};
-}
-
-// `names` in the order of the enumerators.
-template <typename T, typename Field>
-PolicyKey<T> EnumKey(std::string section, std::string name, std::string description,
-                     const Strings& names, Field field) {
-  using Enum = std::remove_reference_t<decltype(field(std::declval<T&>()))>;
-  PolicyKey<T> key = {std::move(section),
-                      std::move(name),
-                      KeyType::kString,
-                      std::move(description),
-                      [field, names](T* target, const KeyValue& value) {
-                        for (size_t i = 0; i < names.size(); ++i) {
-                          if (names[i] == std::get<std::string>(value)) {
-                            field(*target) = static_cast<Enum>(i);
-                          }
-                        }
-                      },
-                      [field, names](const T& source) -> KeyValue {
-                        return names[static_cast<size_t>(field(const_cast<T&>(source)))];
-                      }};
-  key.choices = names;
-  return key;
-}
-
-template <typename T>
-PolicyKey<T> Checked(PolicyKey<T> key, std::string (*check)(const std::string&)) {
-  key.check = check;
-  return key;
-}
-
-std::string CheckNotEmpty(const std::string& value) { return value.empty() ? "is empty" : ""; }
-
 std::string CheckAbsolute(const std::string& value) {
   return !value.empty() && value[0] == '/' ? "" : "is not an absolute path";
 }
@@ -87,11 +20,6 @@ std::string CheckAbsolute(const std::string& value) {
 std::string CheckGlob(const std::string& value) {
   const absl::StatusOr<GlobSet> compiled = GlobSet::Compile({value});
   return compiled.ok() ? "" : std::string(compiled.status().message());
-}
-
-std::string CheckEnvironmentName(const std::string& value) {
-  if (value.empty()) return "is empty";
-  return value.find('=') == std::string::npos ? "" : "has an = in its name";
 }
 
 std::string CheckDestination(const std::string& value) {
@@ -367,6 +295,13 @@ std::vector<PolicyKey<Mount>> MakeMountKeys() {
 }
 
 }  // namespace
+
+std::string CheckNotEmpty(const std::string& value) { return value.empty() ? "is empty" : ""; }
+
+std::string CheckEnvironmentName(const std::string& value) {
+  if (value.empty()) return "is empty";
+  return value.find('=') == std::string::npos ? "" : "has an = in its name";
+}
 
 const std::vector<PolicyKey<SessionPolicy>>& PolicyKeys() {
   static const auto* const keys = [] {

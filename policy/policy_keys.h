@@ -48,7 +48,10 @@ const std::vector<PolicyKey<Mount>>& MountKeys();
 std::vector<PolicyKey<SessionPolicy>> LimitKeys();
 // The part of MountKeys() that are limits.
 std::vector<PolicyKey<Mount>> MountLimitKeys();
-// What is wrong with an amount of [limits] or of a flag; "" when nothing is.
+// What is wrong with a text, a variable's name, or an amount of [limits] or of a flag; "" when
+// nothing is.
+std::string CheckNotEmpty(const std::string& value);
+std::string CheckEnvironmentName(const std::string& value);
 std::string CheckSize(const std::string& text);
 std::string CheckDuration(const std::string& text);
 

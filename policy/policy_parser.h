@@ -1,4 +1,4 @@
-// Reads a policy file (TOML; this pair is the only user of toml++) into plain values.
+// Reads a policy file (TOML; toml_reader.h says who uses toml++) into plain values.
 #ifndef POLICY_POLICY_PARSER_H_
 #define POLICY_POLICY_PARSER_H_
 
@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "policy/deployment.h"
 #include "policy/policy.h"
 
 namespace sessionctl {
@@ -13,11 +14,15 @@ namespace sessionctl {
 // Parses `text`. `extends` is resolved: built-in profile names, or files relative to `source`'s
 // directory (a cycle or more than 16 levels is an error). Lists grow, denies never shrink, scalars
 // of the extending file win. All errors are kInvalidArgument or kNotFound and say
-// "FILE:LINE:COLUMN: KEY: what is wrong".
+// "FILE:LINE:COLUMN: KEY: what is wrong". [deployment] and [[session]] are read, checked and left
+// out.
 absl::StatusOr<SessionPolicy> ParsePolicy(const std::string& text, const std::string& source);
+// The same with [deployment] and [[session]]; of a file that has neither, the name is "".
+absl::StatusOr<Deployment> ParseDeployment(const std::string& text, const std::string& source);
 
 // Reads the file (at most 1 MiB, regular) and parses it.
 absl::StatusOr<SessionPolicy> LoadPolicyFile(const std::string& path);
+absl::StatusOr<Deployment> LoadDeploymentFile(const std::string& path);
 
 // A built-in profile by name. Errors: kNotFound naming the ones there are.
 absl::StatusOr<SessionPolicy> LoadProfile(const std::string& name);

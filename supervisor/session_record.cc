@@ -48,7 +48,10 @@ ordered_json PlaceToJson(const SessionPlace& place) {
   return {{"deployment", place.deployment},
           {"session", place.session},
           {"replica", place.replica},
-          {"restarts", place.restarts}};
+          {"restarts", place.restarts},
+          {"failures", place.failures},
+          {"version", place.version},
+          {"definition", place.definition}};
 }
 
 ordered_json UsageToJson(const std::optional<SessionUsage>& usage) {
@@ -159,7 +162,10 @@ SessionPlace PlaceMember(const ordered_json& object) {
   return {.deployment = StringMember(*it, "deployment"),
           .session = StringMember(*it, "session"),
           .replica = NumberMember<int>(*it, "replica").value_or(0),
-          .restarts = NumberMember<int>(*it, "restarts").value_or(0)};
+          .restarts = NumberMember<int>(*it, "restarts").value_or(0),
+          .failures = NumberMember<int>(*it, "failures").value_or(0),
+          .version = NumberMember<int>(*it, "version").value_or(0),
+          .definition = StringMember(*it, "definition")};
 }
 
 StopRule StopMember(const ordered_json& object) {

@@ -56,6 +56,9 @@ struct SessionPlace {
   std::string session;     // its name in the deployment file
   int replica = 0;         // from 1
   int restarts = 0;        // how often this place was started again before
+  int failures = 0;        // how many short runs in a row there were before this one
+  int version = 0;         // of the deployment when it was started: counts what was applied
+  std::string definition;  // what it was started with: DefinitionId of policy/deployment_policy
 };
 
 // How a session is asked to end.

@@ -14,7 +14,7 @@ INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"')
 # One library, one user (docs/design.md, "The house").
 SOLE_USERS = {
     "seccomp.h": {"sandbox/seccomp_filter.cc"},
-    "toml++/": {"policy/policy_parser.cc"},
+    "toml++/": {"policy/toml_reader.h", "policy/deployment_parser.h"},
 }
 ANY_INCLUDE = re.compile(r'^\s*#\s*include\s+[<"]([^>"]+)[>"]')
 

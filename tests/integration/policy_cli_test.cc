@@ -46,6 +46,42 @@ TEST_F(PolicyCliTest, CheckRefusesGarbageAndMissingFiles) {
   EXPECT_EQ(Cli({"policy"}).exit_code, 2);
 }
 
+TEST_F(PolicyCliTest, CheckAcceptsEveryDeploymentOfTheExamples) {
+  int files = 0;
+  for (const fs::directory_entry& entry :
+       fs::directory_iterator(SESSIONCTL_SOURCE_DIR "/examples/deployments")) {
+    if (entry.path().extension() != ".toml") continue;
+    ++files;
+    const CliResult result = Cli({"policy", "check", entry.path()});
+    EXPECT_EQ(result.exit_code, 0) << entry.path() << ": " << result.err;
+  }
+  EXPECT_GE(files, 5);
+}
+
+TEST_F(PolicyCliTest, CheckNamesTheSessionOfADeploymentWhosePolicyIsBad) {
+  const std::string path = WritePolicy(
+      "[deployment]\nname = \"d\"\n[[session]]\nname = \"good\"\ncommand = [\"true\"]\n"
+      "[[session]]\nname = \"bad\"\ncommand = [\"true\"]\n[[session.mount]]\nhost = \"/\"\n");
+  const CliResult result = Cli({"policy", "check", path});
+  EXPECT_EQ(result.exit_code, 1);
+  EXPECT_NE(result.err.find("session \"bad\": " + path + ":9:1: mount.host"), std::string::npos)
+      << result.err;
+}
+
+TEST_F(PolicyCliTest, ExplainTakesOneSessionOfADeployment) {
+  const std::string path = WritePolicy(
+      "[deployment]\nname = \"d\"\n[[session]]\nname = \"a\"\ncommand = [\"true\"]\n"
+      "limits = { pids = 7 }\n[[session.mount]]\nhost = \"" +
+      mount_ + "\"\n");
+  const CliResult session = Cli({"policy", "explain", path, "--session", "a"});
+  EXPECT_EQ(session.exit_code, 0) << session.err;
+  EXPECT_NE(session.out.find(mount_), std::string::npos);
+  EXPECT_NE(session.out.find("pids        7"), std::string::npos);
+  EXPECT_EQ(Cli({"policy", "explain", path}).out.find(mount_), std::string::npos);
+  EXPECT_EQ(Cli({"policy", "explain", path, "--session", "b"}).exit_code, 1);
+  EXPECT_EQ(Cli({"policy", "explain", "--session", "a"}).exit_code, 2);
+}
+
 TEST_F(PolicyCliTest, ExplainSaysWhatIsGranted) {
   const CliResult from_file = Cli({"policy", "explain", MountPolicy()});
   EXPECT_EQ(from_file.exit_code, 0) << from_file.err;
