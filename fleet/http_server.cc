@@ -264,9 +264,10 @@ void Connection::SendNext() {
                       Outgoing sent = std::move(self->outgoing_.front());
                       self->outgoing_.pop_front();
                       self->waiting_ -= sent.bytes.size();
+                      // First: `written` may send, which begins to write where nothing waits.
+                      if (!self->outgoing_.empty()) self->SendNext();
                       if (sent.written) sent.written();
-                      if (self->gone_) return;
-                      if (!self->outgoing_.empty()) return self->SendNext();
+                      if (self->gone_ || !self->outgoing_.empty()) return;
                       if (self->ending_) self->Lost();
                     });
 }

@@ -81,7 +81,7 @@ TEST_P(AttachCliTest, ExecTellsWhyItCannot) {
   ASSERT_EQ(Cli({"stop", "-t", "0", id}).exit_code, 0);
   const CliResult ended = Cli({"exec", id, "true"});
   EXPECT_EQ(ended.exit_code, 1);
-  EXPECT_NE(ended.err.find("is exited"), std::string::npos) << ended.err;
+  EXPECT_NE(ended.err.find("has ended"), std::string::npos) << ended.err;
 }
 
 TEST_P(AttachCliTest, ExecPassesInputOnlyWhenAsked) {

@@ -10,7 +10,6 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <random>
-#include <regex>
 #include <string>
 #include <vector>
 
@@ -409,88 +408,6 @@ TEST(MergePolicies, ListsGrowAndWrittenScalarsWin) {
   EXPECT_EQ(merged.environment.set.at("PATH"), "/usr/bin");
   EXPECT_THAT(merged.process.deny_groups, ElementsAre("memfd_exec", "bpf"));
   EXPECT_EQ(merged.name, "build farm");
-}
-
-// A TOML value that the schema accepts for `property`.
-std::string Sample(const Json& property) {
-  if (property.contains("enum")) return property["enum"][0].dump();
-  const std::string type = property["type"];
-  if (property.contains("pattern")) {
-    const std::regex pattern(property["pattern"].get<std::string>());
-    for (const char* text : {"022", "10s"}) {
-      if (std::regex_search(text, pattern)) return absl::StrCat("\"", text, "\"");
-    }
-  }
-  if (type == "string") return "\"/x\"";
-  if (type == "boolean") return "true";
-  if (type == "integer" || type == "number") return property["maximum"].dump();
-  if (type == "array") return "[" + Sample(property["items"]) + "]";
-  return "{ X = \"y\" }";
-}
-
-// A TOML value of a type that the schema refuses for `property`.
-std::string WrongSample(const Json& property) {
-  return property["type"] == "boolean" ? "\"true\"" : "true";
-}
-
-void CheckTable(const Json& table, const std::string& header, const std::string& required) {
-  EXPECT_EQ(table["additionalProperties"], false);
-  for (const auto& [name, property] : table["properties"].items()) {
-    if (property["type"] == "object" && property.contains("properties")) continue;
-    if (name == "mount" || name == "extends") continue;
-    EXPECT_TRUE(property.contains("description")) << name;
-    const std::string before = header + (name == "host" ? "" : required);
-    const bool is_rules = name == "allow" || name == "listen";  // of [network]
-    const std::string sample = is_rules ? "[\"127.0.0.1:80\"]" : Sample(property);
-    const absl::Status right = ParsePolicy(before + name + " = " + sample + "\n", "p").status();
-    EXPECT_TRUE(right.ok()) << right;
-    Error(before + name + " = " + WrongSample(property) + "\n");
-    if (property.contains("enum")) Error(before + name + " = \"no such choice\"\n");
-    if (property["type"] == "integer") {
-      Error(before + name + " = " + std::to_string(property["maximum"].get<int64_t>() + 1) + "\n");
-    }
-  }
-  Error(header + required + "no_such_key = 1\n");
-}
-
-TEST(PolicyJsonSchema, AgreesWithTheParser) {
-  const Json schema = Json::parse(PolicyJsonSchema());
-  EXPECT_EQ(schema["$schema"], "https://json-schema.org/draft/2020-12/schema");
-  CheckTable(schema, "", "");
-  for (const auto& [name, property] : schema["properties"].items()) {
-    if (property["type"] == "object") CheckTable(property, "[" + name + "]\n", "");
-  }
-  CheckTable(schema["properties"]["mount"]["items"], "[[mount]]\n", "host = \"/m\"\n");
-  EXPECT_THAT(schema["properties"]["mount"]["items"]["required"], ElementsAre("host"));
-}
-
-// Every key that the parser reads stands in the schema.
-TEST(PolicyJsonSchema, KnowsEveryKeyOfAFullPolicy) {
-  const Json schema = Json::parse(PolicyJsonSchema());
-  const std::vector<std::string> places = {"/properties/version",
-                                           "/properties/name",
-                                           "/properties/extends",
-                                           "/properties/mount/items/properties/host",
-                                           "/properties/mount/items/properties/mode",
-                                           "/properties/mount/items/properties/exec",
-                                           "/properties/mount/items/properties/create",
-                                           "/properties/mount/items/properties/deny",
-                                           "/properties/mount/items/properties/read_only",
-                                           "/properties/mount/items/properties/symlinks",
-                                           "/properties/mount/items/properties/hardlinks",
-                                           "/properties/mount/items/properties/cross_device",
-                                           "/properties/filesystem/properties/read",
-                                           "/properties/filesystem/properties/exec",
-                                           "/properties/filesystem/properties/devices",
-                                           "/properties/mediation/properties/scope",
-                                           "/properties/process/properties/keep_fds",
-                                           "/properties/environment/properties/set",
-                                           "/properties/audit/properties/level",
-                                           "/properties/limits/properties/memory",
-                                           "/properties/kernel/properties/best_effort"};
-  for (const std::string& place : places) {
-    EXPECT_TRUE(schema.contains(Json::json_pointer(place))) << place;
-  }
 }
 
 }  // namespace
