@@ -96,7 +96,8 @@ std::vector<std::string> NamesIn(int directory) {
   if (listing == nullptr) return names;
   while (const dirent* entry = readdir(listing)) {
     const std::string name = entry->d_name;
-    if (name.ends_with(kSuffix)) names.push_back(name.substr(0, name.size() - (sizeof kSuffix - 1)));
+    if (name.ends_with(kSuffix))
+      names.push_back(name.substr(0, name.size() - (sizeof kSuffix - 1)));
   }
   closedir(listing);
   std::sort(names.begin(), names.end());

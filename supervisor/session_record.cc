@@ -45,12 +45,9 @@ ordered_json LimitsToJson(const std::vector<SessionLimit>& limits) {
 
 ordered_json PlaceToJson(const SessionPlace& place) {
   if (place.deployment.empty()) return nullptr;
-  return {{"deployment", place.deployment},
-          {"session", place.session},
-          {"replica", place.replica},
-          {"restarts", place.restarts},
-          {"failures", place.failures},
-          {"version", place.version},
+  return {{"deployment", place.deployment}, {"session", place.session},
+          {"replica", place.replica},       {"restarts", place.restarts},
+          {"failures", place.failures},     {"version", place.version},
           {"definition", place.definition}};
 }
 
@@ -61,7 +58,7 @@ ordered_json UsageToJson(const std::optional<SessionUsage>& usage) {
           {"peak_memory_bytes", usage->peak_memory}};
 }
 
-} // namespace
+}  // namespace
 
 ordered_json RecordToJsonValue(const SessionRecord& record) {
   ordered_json mounts = ordered_json::array();
