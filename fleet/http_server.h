@@ -1,6 +1,7 @@
 // HTTP/1.1 on a UNIX socket, one request a connection. Everything a client can do is bounded: the
-// number of connections, the size of headers and body, the time until a request is complete and an
-// answer is taken. Who may ask is decided before the first byte is read: our own uid and root.
+// number of connections, the size of headers and body, of all bodies together, the time until a
+// request is complete and an answer is taken. Who may ask is decided before the first byte is read
+// (supervisor/socket_peer.h): our own uid and root, and nobody from inside a session.
 #ifndef FLEET_HTTP_SERVER_H_
 #define FLEET_HTTP_SERVER_H_
 
@@ -8,6 +9,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <string>
 
 #include "absl/status/status.h"
 #include "fleet/exchange.h"
@@ -40,11 +42,14 @@ class HttpServer {
   size_t connections() const;
   uint64_t refused() const;  // peers that may not ask, connections beyond the limit
 
-  struct State;
+  struct State;  // http_connection.h
 
  private:
   std::shared_ptr<State> state_;
 };
+
+// Head and body of an answer, as bytes.
+std::string WholeAnswer(const HttpReply& reply);
 
 }  // namespace sessionctl
 

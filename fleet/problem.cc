@@ -11,7 +11,7 @@ struct StatusName {
   int status;
   const char* text;
 };
-constexpr std::array<StatusName, 20> kStatusNames = {{{101, "Switching Protocols"},
+constexpr std::array<StatusName, 22> kStatusNames = {{{101, "Switching Protocols"},
                                                       {200, "OK"},
                                                       {201, "Created"},
                                                       {202, "Accepted"},
@@ -23,6 +23,7 @@ constexpr std::array<StatusName, 20> kStatusNames = {{{101, "Switching Protocols
                                                       {408, "Request Timeout"},
                                                       {409, "Conflict"},
                                                       {413, "Content Too Large"},
+                                                      {417, "Expectation Failed"},
                                                       {422, "Unprocessable Content"},
                                                       {426, "Upgrade Required"},
                                                       {429, "Too Many Requests"},
@@ -30,7 +31,8 @@ constexpr std::array<StatusName, 20> kStatusNames = {{{101, "Switching Protocols
                                                       {500, "Internal Server Error"},
                                                       {502, "Bad Gateway"},
                                                       {503, "Service Unavailable"},
-                                                      {504, "Gateway Timeout"}}};
+                                                      {504, "Gateway Timeout"},
+                                                      {505, "HTTP Version Not Supported"}}};
 
 struct StatusMapping {
   absl::StatusCode from;
