@@ -3,15 +3,19 @@
 #include <algorithm>
 #include <array>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_split.h"
 #include "fleet/problem.h"
+#include "fleet/spawn_spec.h"
 #include "nlohmann/json.hpp"
 
 namespace sessionctl {
 namespace {
 
 using nlohmann::ordered_json;
-constexpr int64_t kMaxTimeout = int64_t{86'400} * 1000;
+constexpr int kMaxDepth = 16;
+constexpr size_t kMaxValues = 100'000;  // of one body
+constexpr char kVersionPrefix[] = "/v1/";
 
 std::vector<std::string> Segments(const std::string& path) {
   std::vector<std::string> segments = absl::StrSplit(path, '/');
@@ -49,6 +53,22 @@ bool AddStates(const std::string& name, std::vector<SessionState>& states) {
   return known;
 }
 
+// What a request may hold beside its path: nothing that the route does not take. A filter that is
+// misspelt, or sent in the body, must not become none at all.
+std::optional<FieldError> Unexpected(const Route& route, const HttpRequest& request) {
+  for (const auto& [name, value] : request.query) {
+    const auto known = [&name = name](const char* each) { return name == each; };
+    if (std::none_of(route.query.begin(), route.query.end(), known)) {
+      return FieldError{name, "unknown parameter"};
+    }
+  }
+  const bool may_hold = request.method == "POST" || request.method == "PUT";
+  if ((!may_hold || !route.body) && !request.body.empty()) {
+    return FieldError{"", "this request takes no body"};
+  }
+  return std::nullopt;
+}
+
 }  // namespace
 
 const std::vector<Route>& Routes() {
@@ -70,10 +90,14 @@ void Dispatch(Api& api, const ExchangePtr& exchange) {
     std::vector<std::string> parameters;
     if (!MatchesPattern(Segments(route.pattern), path, &parameters)) continue;
     if (request.method == route.method) {
+      if (Refused(exchange, Unexpected(route, request))) return;
       exchange->parameters = std::move(parameters);
       return route.handler(api, exchange);
     }
     allow += (allow.empty() ? "" : ", ") + std::string(route.method);
+  }
+  if (allow.empty() && !absl::StartsWith(request.path, kVersionPrefix)) {
+    return exchange->Reply(Problem(404, "no_version", "paths begin with /v1/ here"));
   }
   if (allow.empty()) return exchange->Reply(Problem(404, "no_route", "no such path"));
   HttpReply reply = Problem(405, "no_method", "this path takes " + allow);
@@ -100,7 +124,12 @@ ordered_json ViewToJson(const KnownSession& view) {
 }
 
 std::optional<std::string> SessionOf(Api& api, const ExchangePtr& exchange) {
-  absl::StatusOr<std::string> id = api.supervisor.Resolve(exchange->parameters[0]);
+  const std::string& reference = exchange->parameters[0];
+  if (reference.size() > kMaxNameSize) {
+    exchange->Reply(Problem(400, "invalid", "longer than 128 bytes", "id"));
+    return std::nullopt;
+  }
+  absl::StatusOr<std::string> id = api.supervisor.Resolve(reference);
   if (id.ok()) return *std::move(id);
   exchange->Reply(absl::IsInvalidArgument(id.status())
                       ? Problem(400, "ambiguous", std::string(id.status().message()), "id")
@@ -111,29 +140,32 @@ std::optional<std::string> SessionOf(Api& api, const ExchangePtr& exchange) {
 std::optional<ordered_json> BodyObject(const ExchangePtr& exchange) {
   const std::string& body = exchange->request().body;
   if (body.find_first_not_of(" \t\r\n") == std::string::npos) return ordered_json::object();
-  // Depth is bounded by the callback: a parser that recurses must not meet a million brackets.
-  bool too_deep = false;
+  // Depth and number are bounded while it is read: neither recursion nor memory by a few bytes.
+  size_t values = 0;
+  bool too_much = false;
   const auto limit = [&](int depth, ordered_json::parse_event_t, ordered_json&) {
-    too_deep = too_deep || depth > 16;
-    return !too_deep;
+    too_much = too_much || depth > kMaxDepth || ++values > kMaxValues;
+    return !too_much;
   };
   ordered_json value = ordered_json::parse(body, limit, /*allow_exceptions=*/false);
-  if (!value.is_discarded() && !too_deep && value.is_object()) return value;
-  exchange->Reply(Problem(400, "malformed", "the body is not a JSON object"));
+  if (!too_much && !value.is_discarded() && value.is_object()) return value;
+  exchange->Reply(too_much ? Problem(400, "too_large",
+                                     "the body is nested deeper than 16, or has more than 100,000 "
+                                     "values")
+                           : Problem(400, "malformed", "the body is not a JSON object"));
   return std::nullopt;
 }
 
-std::optional<std::chrono::milliseconds> TimeoutMember(const ordered_json& body,
-                                                       const ExchangePtr& exchange, bool* ok) {
-  *ok = true;
-  const auto it = body.find("timeout_ms");
-  if (it == body.end() || it->is_null()) return std::nullopt;
-  if (it->is_number_integer() && it->get<int64_t>() >= 0 && it->get<int64_t>() <= kMaxTimeout) {
-    return std::chrono::milliseconds(it->get<int64_t>());
-  }
-  *ok = false;
-  exchange->Reply(Problem(400, "invalid", "milliseconds from 0 to a day are needed", "timeout_ms"));
-  return std::nullopt;
+bool Refused(const ExchangePtr& exchange, const std::optional<FieldError>& wrong) {
+  if (!wrong.has_value()) return false;
+  exchange->Reply(Problem(400, "invalid", wrong->message, wrong->field));
+  return true;
+}
+
+std::optional<std::chrono::milliseconds> TimeoutOf(BodyFields& fields) {
+  const std::optional<int64_t> time = fields.Integer("timeout_ms", 0, kMaxTimeout);
+  if (!time.has_value()) return std::nullopt;
+  return std::chrono::milliseconds(*time);
 }
 
 std::optional<Selector> SelectorOf(const ExchangePtr& exchange) {
@@ -143,6 +175,10 @@ std::optional<Selector> SelectorOf(const ExchangePtr& exchange) {
     for (const std::string& part : parts) {
       if (key == "label") {
         const size_t equals = part.find('=');
+        if (equals == 0) {
+          exchange->Reply(Problem(400, "invalid", "KEY or KEY=VALUE is needed", "label"));
+          return std::nullopt;
+        }
         selector.labels[part.substr(0, equals)] =
             equals == std::string::npos ? "" : part.substr(equals + 1);
       } else if (key == "deployment") {
@@ -154,11 +190,6 @@ std::optional<Selector> SelectorOf(const ExchangePtr& exchange) {
     }
   }
   return selector;
-}
-
-bool QueryFlag(const HttpRequest& request, const std::string& name) {
-  const auto it = request.query.find(name);
-  return it != request.query.end() && it->second != "0" && it->second != "false";
 }
 
 }  // namespace sessionctl

@@ -14,6 +14,7 @@
 
 #include "fleet/exchange.h"
 #include "fleet/metrics.h"
+#include "fleet/request_fields.h"
 #include "fleet/supervisor.h"
 #include "nlohmann/json_fwd.hpp"
 
@@ -22,7 +23,8 @@ namespace sessionctl {
 // What handlers work on. Lives as long as the io_context runs.
 struct Api {
   Supervisor& supervisor;
-  boost::asio::thread_pool& pool;  // one thread, for what may block
+  boost::asio::thread_pool& pool;     // one thread, for what may block
+  boost::asio::thread_pool& streams;  // for handing clients over to monitors, which may be stopped
   Metrics& metrics;
   std::chrono::steady_clock::time_point started;
   std::function<void(const std::string& why)> leave;  // the supervisor's process ends
@@ -36,6 +38,9 @@ struct Route {
   const char* method;
   const char* pattern;  // "/v1/sessions/{id}"
   RouteHandler handler;
+  // The parameters that it takes in the query; any other is refused.
+  std::vector<const char*> query = {};
+  bool body = true;  // of a POST or PUT: does it take one?
 };
 
 // All there are.
@@ -57,12 +62,15 @@ nlohmann::ordered_json ViewToJson(const KnownSession& view);
 std::optional<std::string> SessionOf(Api& api, const ExchangePtr& exchange);
 // The body as a JSON object, an empty one for an empty body; answered with 400: nullopt.
 std::optional<nlohmann::ordered_json> BodyObject(const ExchangePtr& exchange);
-// A member in milliseconds: nullopt when it is not there. `ok` false: answered with 400.
-std::optional<std::chrono::milliseconds> TimeoutMember(const nlohmann::ordered_json& body,
-                                                       const ExchangePtr& exchange, bool* ok);
+// Answers with 400 and says true when something was wrong.
+bool Refused(const ExchangePtr& exchange, const std::optional<FieldError>& wrong);
+// A member in milliseconds, at most a day.
+std::optional<std::chrono::milliseconds> TimeoutOf(BodyFields& fields);
 // "label=K=V,K" and "state=…" and "deployment=…" of the query. Answered with 400: nullopt.
 std::optional<Selector> SelectorOf(const ExchangePtr& exchange);
-bool QueryFlag(const HttpRequest& request, const std::string& name);
+
+inline constexpr int64_t kMaxTimeout = int64_t{86'400} * 1000;  // ms
+inline constexpr size_t kMaxPolicy = size_t{256} << 10;         // bytes of TOML
 
 }  // namespace sessionctl
 

@@ -60,6 +60,7 @@ class Server {
         supervisor_(io_, store, {.max_sessions = options.max_sessions}),
         api_{supervisor_,
              pool_,
+             streams_,
              metrics_,
              std::chrono::steady_clock::now(),
              [this](const std::string& why) { Leave(why); },
@@ -83,6 +84,7 @@ class Server {
   ServeOptions options_;
   asio::io_context io_{1};
   asio::thread_pool pool_{1};
+  asio::thread_pool streams_{4};
   Metrics metrics_;
   Supervisor supervisor_;
   Api api_;

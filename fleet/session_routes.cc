@@ -3,14 +3,12 @@
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/steady_timer.hpp>
-#include <cstdlib>
 #include <utility>
 
 #include "fleet/api.h"
 #include "fleet/problem.h"
 #include "fleet/spawn_spec.h"
 #include "nlohmann/json.hpp"
-#include "sandbox/signal_names.h"
 
 namespace sessionctl {
 namespace {
@@ -59,11 +57,10 @@ void Prune(Api& api, const ExchangePtr& exchange) {
 void Stop(Api& api, const ExchangePtr& exchange) {
   const std::optional<ordered_json> body = BodyObject(exchange);
   if (!body.has_value()) return;
-  bool ok;
-  const std::optional<milliseconds> timeout = TimeoutMember(*body, exchange, &ok);
-  if (!ok) return;
-  const auto wait = body->find("wait");
-  const bool at_once = wait != body->end() && wait->is_boolean() && !wait->get<bool>();
+  BodyFields fields(*body);
+  const std::optional<milliseconds> timeout = TimeoutOf(fields);
+  const bool at_once = !fields.Flag("wait", true);
+  if (Refused(exchange, fields.Wrong())) return;
   const std::optional<std::string> id = SessionOf(api, exchange);
   if (!id.has_value()) return;
   api.supervisor.Stop(*id, timeout, [&api, exchange, id, at_once](const absl::Status& stopped) {
@@ -75,16 +72,21 @@ void Stop(Api& api, const ExchangePtr& exchange) {
   if (at_once) exchange->Reply(JsonReply(202, {{"id", *id}}));
 }
 
+// A name or a number; SIGTERM when there is none.
+int SignalOf(BodyFields& fields) {
+  const ordered_json* value = fields.Any("signal");
+  if (value == nullptr) return SIGTERM;
+  const int signal = SignalFromJson(*value);
+  if (signal == 0) fields.Refuse("signal", "no such signal");
+  return signal;
+}
+
 void Kill(Api& api, const ExchangePtr& exchange) {
   const std::optional<ordered_json> body = BodyObject(exchange);
   if (!body.has_value()) return;
-  int signal = SIGTERM;
-  if (const auto it = body->find("signal"); it != body->end()) {
-    signal = SignalNumber(it->is_string()           ? it->get<std::string>()
-                          : it->is_number_integer() ? std::to_string(it->get<int64_t>())
-                                                    : "");
-  }
-  if (signal == 0) return exchange->Reply(Problem(400, "invalid", "no such signal", "signal"));
+  BodyFields fields(*body);
+  const int signal = SignalOf(fields);
+  if (Refused(exchange, fields.Wrong())) return;
   const std::optional<std::string> id = SessionOf(api, exchange);
   if (!id.has_value()) return;
   const absl::Status sent = api.supervisor.Kill(*id, signal);
@@ -94,9 +96,9 @@ void Kill(Api& api, const ExchangePtr& exchange) {
 void Restart(Api& api, const ExchangePtr& exchange) {
   const std::optional<ordered_json> body = BodyObject(exchange);
   if (!body.has_value()) return;
-  bool ok;
-  const std::optional<milliseconds> timeout = TimeoutMember(*body, exchange, &ok);
-  if (!ok) return;
+  BodyFields fields(*body);
+  const std::optional<milliseconds> timeout = TimeoutOf(fields);
+  if (Refused(exchange, fields.Wrong())) return;
   const std::optional<std::string> id = SessionOf(api, exchange);
   if (!id.has_value()) return;
   api.supervisor.Restart(*id, timeout, [exchange](const absl::StatusOr<SpawnResult>& result) {
@@ -110,6 +112,9 @@ void Restart(Api& api, const ExchangePtr& exchange) {
 
 // Answers when the session has ended; with ?timeout_ms=N, 504 when it has not by then.
 void Wait(Api& api, const ExchangePtr& exchange) {
+  QueryFields query(exchange->request().query);
+  const std::optional<uint64_t> timeout = query.Number("timeout_ms", kMaxTimeout);
+  if (Refused(exchange, query.Wrong())) return;
   const std::optional<std::string> id = SessionOf(api, exchange);
   if (!id.has_value()) return;
   auto timer = std::make_shared<boost::asio::steady_timer>(api.supervisor.io());
@@ -122,27 +127,26 @@ void Wait(Api& api, const ExchangePtr& exchange) {
     timer->cancel();
     api.supervisor.CancelAwait(watch);
   });
-  const auto it = exchange->request().query.find("timeout_ms");
-  if (it == exchange->request().query.end()) return;
-  timer->expires_after(milliseconds(strtoll(it->second.c_str(), nullptr, 10)));
+  if (!timeout.has_value()) return;
+  timer->expires_after(milliseconds(*timeout));
   timer->async_wait([&api, exchange, watch](const boost::system::error_code& error) {
     if (error) return;
     api.supervisor.CancelAwait(watch);
-    exchange->Reply(Problem(504, "timeout", "the session has not ended"));
+    exchange->Reply(Problem(504, "timeout", "the session has not ended", "timeout_ms"));
   });
 }
 
 }  // namespace
 
 std::vector<Route> SessionRoutes() {
-  return {{"GET", "/v1/sessions", List},
+  return {{"GET", "/v1/sessions", List, {"label", "state", "deployment"}},
           {"GET", "/v1/sessions/{id}", Inspect},
           {"DELETE", "/v1/sessions/{id}", Delete},
           {"POST", "/v1/sessions/{id}/stop", Stop},
           {"POST", "/v1/sessions/{id}/kill", Kill},
           {"POST", "/v1/sessions/{id}/restart", Restart},
-          {"GET", "/v1/sessions/{id}/wait", Wait},
-          {"POST", "/v1/prune", Prune}};
+          {"GET", "/v1/sessions/{id}/wait", Wait, {"timeout_ms"}},
+          {"POST", "/v1/prune", Prune, {"label", "state", "deployment"}, /*body=*/false}};
 }
 
 }  // namespace sessionctl

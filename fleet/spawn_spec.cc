@@ -16,6 +16,8 @@ namespace {
 
 using nlohmann::ordered_json;
 constexpr int kMaxLogFiles = 100;
+constexpr int64_t kMinLogBytes = 4096;
+constexpr int64_t kMaxLogBytes = int64_t{1} << 40;
 constexpr int64_t kMaxStopTimeout = int64_t{86'400} * 1000;
 
 bool IsUtf8(std::string_view bytes) {
@@ -34,143 +36,138 @@ bool HasControl(std::string_view text) {
   return false;
 }
 
-// One reader a member. Each gives what is wrong, "" when nothing is.
-using Reader = std::string (*)(const ordered_json&, SpawnSpec&);
+// One reader a member. Each gives what is wrong, and in which part of the member: "[2]", ".HOME".
+using Wrong = std::optional<FieldError>;
+using Reader = Wrong (*)(const ordered_json&, SpawnSpec&);
 
-std::string ReadPolicy(const ordered_json& value, SpawnSpec& spec) {
-  if (!value.is_string()) return "a policy as TOML text is needed";
-  spec.policy = value.get<std::string>();
-  return "";
+Wrong Whole(const std::string& message) { return FieldError{"", message}; }
+
+// What is wrong with the members of an object that is a member itself.
+Wrong Inner(const BodyFields& fields) {
+  Wrong wrong = fields.Wrong();
+  if (wrong.has_value()) wrong->field.insert(0, ".");
+  return wrong;
 }
 
-std::string ReadCommand(const ordered_json& value, SpawnSpec& spec) {
-  if (!value.is_array() || value.empty()) return "a list of at least one word is needed";
+Wrong ReadPolicy(const ordered_json& value, SpawnSpec& spec) {
+  if (!value.is_string()) return Whole("a policy as TOML text is needed");
+  spec.policy = value.get<std::string>();
+  return std::nullopt;
+}
+
+Wrong ReadCommand(const ordered_json& value, SpawnSpec& spec) {
+  if (!value.is_array() || value.empty()) return Whole("a list of at least one word is needed");
   for (const ordered_json& word : value) {
+    const std::string place = "[" + std::to_string(spec.command.size()) + "]";
     std::optional<std::string> bytes = BytesFromJson(word);
-    if (!bytes.has_value()) return "each word is a string or {\"base64\": …}";
-    if (bytes->find('\0') != std::string::npos) return "a word cannot hold a NUL byte";
+    if (!bytes.has_value()) return FieldError{place, "a word is a string or {\"base64\": …}"};
+    if (bytes->find('\0') != std::string::npos) {
+      return FieldError{place, "a word cannot hold a NUL byte"};
+    }
+    if (spec.command.empty() && bytes->empty()) return FieldError{place, "no program is named"};
     spec.command.push_back(*std::move(bytes));
   }
-  return spec.command[0].empty() ? "the first word is empty" : "";
+  return std::nullopt;
 }
 
-std::string ReadEnvironment(const ordered_json& value, SpawnSpec& spec) {
-  if (!value.is_object()) return "an object of strings is needed";
+Wrong ReadEnvironment(const ordered_json& value, SpawnSpec& spec) {
+  if (!value.is_object()) return Whole("an object of strings is needed");
   for (const auto& [name, text] : value.items()) {
     std::optional<std::string> bytes = BytesFromJson(text);
-    if (!bytes.has_value()) return name + ": a string or {\"base64\": …} is needed";
-    if (name.empty() || name.find('=') != std::string::npos) return "a variable needs a name";
-    if (name.find('\0') != std::string::npos || bytes->find('\0') != std::string::npos) {
-      return "a variable cannot hold a NUL byte";
+    if (name.empty() || name.find('=') != std::string::npos ||
+        name.find('\0') != std::string::npos) {
+      return FieldError{"." + name, "a variable's name holds neither '=' nor a NUL byte"};
+    }
+    if (!bytes.has_value()) {
+      return FieldError{"." + name, "a string or {\"base64\": …} is needed"};
+    }
+    if (bytes->find('\0') != std::string::npos) {
+      return FieldError{"." + name, "a variable cannot hold a NUL byte"};
     }
     spec.environment.push_back(name + "=" + *bytes);
   }
-  return "";
+  return std::nullopt;
 }
 
-std::string ReadName(const ordered_json& value, SpawnSpec& spec) {
-  if (!value.is_string()) return "a string is needed";
+Wrong ReadName(const ordered_json& value, SpawnSpec& spec) {
+  if (!value.is_string()) return Whole("a string is needed");
   spec.name = value.get<std::string>();
-  return spec.name.size() > kMaxNameSize ? "longer than 128 bytes" : "";
+  if (spec.name.size() > kMaxNameSize) return Whole("longer than 128 bytes");
+  return HasControl(spec.name) ? Whole("a name holds no control characters") : std::nullopt;
 }
 
-std::string ReadLabels(const ordered_json& value, SpawnSpec& spec) {
-  if (!value.is_object()) return "an object of strings is needed";
-  if (value.size() > kMaxLabels) return "more than 64 labels";
+Wrong ReadLabels(const ordered_json& value, SpawnSpec& spec) {
+  if (!value.is_object()) return Whole("an object of strings is needed");
+  if (value.size() > kMaxLabels) return Whole("more than 64 labels");
   for (const auto& [key, text] : value.items()) {
-    if (!text.is_string()) return key + ": a string is needed";
-    const std::string label = text.get<std::string>();
     if (key.empty() || key.size() > kMaxNameSize || key.find_first_of("=,") != std::string::npos ||
         HasControl(key)) {
-      return "\"" + key + "\" is no label: 1 to 128 bytes without '=' and ','";
+      return FieldError{"." + key,
+                        "a label has 1 to 128 bytes, without '=', ',' and control "
+                        "characters"};
     }
+    if (!text.is_string()) return FieldError{"." + key, "a string is needed"};
+    const std::string label = text.get<std::string>();
     if (label.size() > kMaxLabelValue || HasControl(label)) {
-      return key + ": longer than 256 bytes, or with control characters";
+      return FieldError{"." + key, "longer than 256 bytes, or with control characters"};
     }
     spec.labels[key] = label;
   }
-  return "";
+  return std::nullopt;
 }
 
-std::string ReadStop(const ordered_json& value, SpawnSpec& spec) {
-  if (!value.is_object()) return "an object is needed";
-  for (const auto& [key, part] : value.items()) {
-    if (key == "signal") {
-      const std::string name = part.is_number_integer() ? std::to_string(part.get<int64_t>())
-                               : part.is_string()       ? part.get<std::string>()
-                                                        : "";
-      spec.stop.signal = SignalNumber(name);
-      if (spec.stop.signal == 0) return "signal: no such signal";
-    } else if (key == "timeout_ms") {
-      if (!part.is_number_integer()) return "timeout_ms: a whole number is needed";
-      spec.stop.timeout = part.get<int64_t>();
-      if (spec.stop.timeout < 0 || spec.stop.timeout > kMaxStopTimeout) {
-        return "timeout_ms: from 0 to a day";
-      }
-    } else {
-      return "unknown member \"" + key + "\"";
-    }
+Wrong ReadStop(const ordered_json& value, SpawnSpec& spec) {
+  if (!value.is_object()) return Whole("an object is needed");
+  BodyFields fields(value);
+  if (const ordered_json* signal = fields.Any("signal")) {
+    spec.stop.signal = SignalFromJson(*signal);
+    if (spec.stop.signal == 0) fields.Refuse("signal", "no such signal");
   }
-  return "";
+  spec.stop.timeout = fields.Integer("timeout_ms", 0, kMaxStopTimeout).value_or(spec.stop.timeout);
+  return Inner(fields);
 }
 
-bool ReadUint16(const ordered_json& object, const char* key, uint16_t& number) {
-  const auto it = object.find(key);
-  if (it == object.end()) return true;
-  if (!it->is_number_unsigned() || it->get<uint64_t>() > 65535) return false;
-  number = it->get<uint16_t>();
-  return true;
-}
-
-std::string ReadTerminal(const ordered_json& value, SpawnSpec& spec) {
-  if (value.is_null()) return "";
-  if (!value.is_object()) return "an object with rows and cols, or null, is needed";
+Wrong ReadTerminal(const ordered_json& value, SpawnSpec& spec) {
+  if (value.is_null()) return std::nullopt;
+  if (!value.is_object()) return Whole("an object with rows and cols, or null, is needed");
+  BodyFields fields(value);
   TerminalSize size;
-  if (!ReadUint16(value, "rows", size.rows) || !ReadUint16(value, "cols", size.columns)) {
-    return "rows and cols are numbers below 65536";
-  }
+  size.rows = static_cast<uint16_t>(fields.Integer("rows", 0, UINT16_MAX).value_or(size.rows));
+  size.columns =
+      static_cast<uint16_t>(fields.Integer("cols", 0, UINT16_MAX).value_or(size.columns));
   spec.terminal = size;
-  return "";
+  return Inner(fields);
 }
 
-std::string ReadStdin(const ordered_json& value, SpawnSpec& spec) {
-  if (!value.is_boolean()) return "true or false is needed";
+Wrong ReadStdin(const ordered_json& value, SpawnSpec& spec) {
+  if (!value.is_boolean()) return Whole("true or false is needed");
   spec.stdin_open = value.get<bool>();
-  return "";
+  return std::nullopt;
 }
 
-std::string ReadUmask(const ordered_json& value, SpawnSpec& spec) {
-  if (!value.is_string()) return "an octal number as a string is needed";
-  const std::string text = value.get<std::string>();
+Wrong ReadUmask(const ordered_json& value, SpawnSpec& spec) {
+  const std::string text = value.is_string() ? value.get<std::string>() : "";
   if (text.empty() || text.size() > 4 || text.find_first_not_of("01234567") != std::string::npos ||
       std::stoi(text, nullptr, 8) > 0777) {
-    return "an octal number up to 0777 is needed";
+    return Whole("an octal number up to 0777, as a string, is needed");
   }
   spec.umask = static_cast<mode_t>(std::stoi(text, nullptr, 8));
-  return "";
+  return std::nullopt;
 }
 
-std::string ReadLog(const ordered_json& value, SpawnSpec& spec) {
-  if (!value.is_object()) return "an object is needed";
-  for (const auto& [key, part] : value.items()) {
-    if (!part.is_number_integer()) return key + ": a whole number is needed";
-    const auto number = part.get<int64_t>();
-    if (key == "max_bytes") {
-      if (number < 4096 || number > (int64_t{1} << 40)) return "max_bytes: from 4096 to 1 TiB";
-      spec.log.max_bytes = number;
-    } else if (key == "max_files") {
-      if (number < 1 || number > kMaxLogFiles) return "max_files: from 1 to 100";
-      spec.log.max_files = static_cast<int>(number);
-    } else {
-      return "unknown member \"" + key + "\"";
-    }
-  }
-  return "";
+Wrong ReadLog(const ordered_json& value, SpawnSpec& spec) {
+  if (!value.is_object()) return Whole("an object is needed");
+  BodyFields fields(value);
+  spec.log.max_bytes =
+      fields.Integer("max_bytes", kMinLogBytes, kMaxLogBytes).value_or(spec.log.max_bytes);
+  spec.log.max_files =
+      static_cast<int>(fields.Integer("max_files", 1, kMaxLogFiles).value_or(spec.log.max_files));
+  return Inner(fields);
 }
 
-std::string ReadPlace(const ordered_json& value, SpawnSpec& spec) {
-  if (value.is_null()) return "";
-  if (!value.is_object()) return "an object is needed";
+Wrong ReadPlace(const ordered_json& value, SpawnSpec& spec) {
+  if (value.is_null()) return std::nullopt;
+  if (!value.is_object()) return Whole("an object is needed");
   spec.place.deployment = value.value("deployment", "");
   spec.place.session = value.value("session", "");
   spec.place.replica = value.value("replica", 0);
@@ -178,7 +175,7 @@ std::string ReadPlace(const ordered_json& value, SpawnSpec& spec) {
   spec.place.failures = value.value("failures", 0);
   spec.place.version = value.value("version", 0);
   spec.place.definition = value.value("definition", "");
-  return "";
+  return std::nullopt;
 }
 
 struct Member {
@@ -238,6 +235,11 @@ std::optional<std::string> BytesFromJson(const ordered_json& value) {
   return DecodeBase64(it->get_ref<const std::string&>());
 }
 
+int SignalFromJson(const ordered_json& value) {
+  if (value.is_string()) return SignalNumber(value.get<std::string>());
+  return value.is_number_integer() ? SignalNumber(value.dump()) : 0;
+}
+
 ordered_json SpecToJson(const SpawnSpec& spec) {
   ordered_json result;
   result["policy"] = spec.policy;
@@ -273,13 +275,13 @@ std::optional<FieldError> SpecFromJson(const ordered_json& value, bool internal,
     if (name == "count" && !internal) continue;
     const Member* member = FindMember(name, internal);
     if (member == nullptr) return FieldError{name, "unknown member"};
-    std::string wrong;
+    Wrong wrong;
     try {
       wrong = member->read(part, spec);
     } catch (const ordered_json::exception& error) {  // of a place's members
-      wrong = error.what();
+      wrong = FieldError{"", error.what()};
     }
-    if (!wrong.empty()) return FieldError{name, wrong};
+    if (wrong.has_value()) return FieldError{name + wrong->field, wrong->message};
   }
   if (spec.command.empty()) return FieldError{"command", "missing"};
   return std::nullopt;

@@ -8,16 +8,11 @@
 #include <string>
 #include <string_view>
 
+#include "fleet/request_fields.h"
 #include "fleet/supervisor.h"
 #include "nlohmann/json_fwd.hpp"
 
 namespace sessionctl {
-
-// A value that an API client got wrong, and where.
-struct FieldError {
-  std::string field;  // "environment.HOME", "labels", "command[2]"
-  std::string message;
-};
 
 nlohmann::ordered_json BytesToJson(std::string_view bytes);
 // nullopt: neither a string nor {"base64": …}.
@@ -25,6 +20,9 @@ std::optional<std::string> BytesFromJson(const nlohmann::ordered_json& value);
 
 std::string EncodeBase64(std::string_view bytes);
 std::optional<std::string> DecodeBase64(std::string_view text);
+
+// "TERM", "SIGTERM", 15; 0 for anything else.
+int SignalFromJson(const nlohmann::ordered_json& value);
 
 nlohmann::ordered_json SpecToJson(const SpawnSpec& spec);
 // Reads the members of a spec; unknown members are an error unless they are `count` (which is the

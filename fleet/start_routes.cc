@@ -85,12 +85,11 @@ class Batch : public std::enable_shared_from_this<Batch> {
   std::vector<ordered_json> results_;
 };
 
-std::optional<int> CountOf(const ordered_json& body) {
-  const auto it = body.find("count");
-  if (it == body.end()) return 1;
-  if (!it->is_number_integer()) return std::nullopt;
-  const auto count = it->get<int64_t>();
-  return count < 1 || count > kMaxCount ? std::nullopt : std::optional<int>(count);
+std::optional<FieldError> ReadCount(const ordered_json& body, int& count) {
+  BodyFields fields(body);
+  count = static_cast<int>(fields.Integer("count", 1, kMaxCount).value_or(1));
+  std::optional<FieldError> wrong = fields.Wrong();  // the other members are a spec's
+  return wrong.has_value() && wrong->field == "count" ? wrong : std::nullopt;
 }
 
 // What is wrong with the policy, as far as it can be said without looking at the machine.
@@ -106,22 +105,21 @@ void Create(Api& api, const ExchangePtr& exchange) {
   const std::optional<ordered_json> body = BodyObject(exchange);
   if (!body.has_value()) return;
   SpawnSpec spec;
-  if (const auto wrong = SpecFromJson(*body, /*internal=*/false, spec); wrong.has_value()) {
-    return exchange->Reply(Problem(400, "invalid", wrong->message, wrong->field));
-  }
-  const std::optional<int> count = CountOf(*body);
-  if (!count.has_value()) {
-    return exchange->Reply(Problem(400, "invalid", "a number from 1 to 10000 is needed", "count"));
+  int count = 1;
+  if (Refused(exchange, SpecFromJson(*body, /*internal=*/false, spec))) return;
+  if (Refused(exchange, ReadCount(*body, count))) return;
+  if (spec.policy.size() > kMaxPolicy) {
+    return exchange->Reply(Problem(400, "invalid", "larger than 256 KiB", "policy"));
   }
   const absl::StatusOr<SessionPolicy> policy = ParsePolicy(spec.policy, "policy");
   if (const std::string wrong = PolicyProblem(policy); !wrong.empty()) {
     return exchange->Reply(Problem(400, "policy", wrong, "policy"));
   }
   spec.environment = PassingVariables(policy->environment, spec.environment);
-  if (const absl::Status room = api.supervisor.Admit(*count); !room.ok()) {
+  if (const absl::Status room = api.supervisor.Admit(count); !room.ok()) {
     return exchange->Reply(ProblemOf(room, "count"));
   }
-  std::make_shared<Batch>(api, exchange, std::move(spec), *count)->Start();
+  std::make_shared<Batch>(api, exchange, std::move(spec), count)->Start();
 }
 
 }  // namespace

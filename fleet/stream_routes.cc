@@ -2,7 +2,8 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
-#include <cstdlib>
+#include <climits>
+#include <cstdint>
 #include <utility>
 
 #include "fleet/api.h"
@@ -27,22 +28,22 @@ constexpr size_t kMaxWaiting = size_t{1} << 20;  // events that a follower has n
 constexpr milliseconds kHandOverTime(10'000);
 constexpr char kStreamProtocol[] = "sessionctl-stream";
 
+struct LogQuery {
+  bool follow = false, audit = false;
+  uint64_t offset = 0;
+};
+
 // One client that reads a session's log. Reads on only when the client has taken what it has.
 class LogStream : public std::enable_shared_from_this<LogStream> {
  public:
-  LogStream(Api& api, ExchangePtr exchange, SessionDirectory directory)
-      : api_(api),
-        exchange_(std::move(exchange)),
+  LogStream(Api& api, ExchangePtr exchange, SessionDirectory directory, const LogQuery& wanted)
+      : exchange_(std::move(exchange)),
         directory_(std::move(directory)),
         reader_(directory_.fd()),
-        timer_(api.supervisor.io()) {
-    const HttpRequest& request = exchange_->request();
-    follow_ = QueryFlag(request, "follow");
-    audit_ = QueryFlag(request, "audit");
-    if (const auto it = request.query.find("offset"); it != request.query.end()) {
-      skip_ = strtoull(it->second.c_str(), nullptr, 10);
-    }
-  }
+        timer_(api.supervisor.io()),
+        skip_(wanted.offset),
+        follow_(wanted.follow),
+        audit_(wanted.audit) {}
 
   void Start() {
     if (audit_) {
@@ -95,22 +96,27 @@ class LogStream : public std::enable_shared_from_this<LogStream> {
     Send(std::move(*bytes));
   }
 
-  Api& api_;
   ExchangePtr exchange_;
   SessionDirectory directory_;
   SessionLogReader reader_;
   OwnedFd audit_file_;
   boost::asio::steady_timer timer_;
-  uint64_t skip_ = 0;
-  bool follow_ = false, audit_ = false, alive_ = false;
+  uint64_t skip_;
+  const bool follow_, audit_;
+  bool alive_ = false;
 };
 
 void Logs(Api& api, const ExchangePtr& exchange) {
+  QueryFields query(exchange->request().query);
+  const LogQuery wanted = {.follow = query.Flag("follow"),
+                           .audit = query.Flag("audit"),
+                           .offset = query.Number("offset", INT64_MAX).value_or(0)};
+  if (Refused(exchange, query.Wrong())) return;
   const std::optional<std::string> id = SessionOf(api, exchange);
   if (!id.has_value()) return;
   absl::StatusOr<SessionDirectory> directory = api.supervisor.store().Find(*id);
   if (!directory.ok()) return exchange->Reply(ProblemOf(directory.status(), "id"));
-  std::make_shared<LogStream>(api, exchange, *std::move(directory))->Start();
+  std::make_shared<LogStream>(api, exchange, *std::move(directory), wanted)->Start();
 }
 
 bool Wanted(const Selector& selector, const FleetEvent& event) {
@@ -121,19 +127,19 @@ bool Wanted(const Selector& selector, const FleetEvent& event) {
 }
 
 void Events(Api& api, const ExchangePtr& exchange) {
-  std::optional<Selector> selector = SelectorOf(exchange);
+  const std::optional<Selector> selector = SelectorOf(exchange);
   if (!selector.has_value()) return;
-  selector->states.clear();  // an event has none
-  const auto since = exchange->request().query.find("since");
-  const uint64_t after =
-      since == exchange->request().query.end() ? 0 : strtoull(since->second.c_str(), nullptr, 10);
+  QueryFields query(exchange->request().query);
+  const bool follow = query.Flag("follow");
+  const uint64_t after = query.Number("since", INT64_MAX).value_or(0);
+  if (Refused(exchange, query.Wrong())) return;
   exchange->BeginStream(200, "application/x-ndjson");
   std::string past;
   for (const FleetEvent& event : api.supervisor.Events()) {
     if (event.sequence > after && Wanted(*selector, event)) past += DumpLine(EventToJson(event));
   }
   exchange->Write(std::move(past));
-  if (!QueryFlag(exchange->request(), "follow")) return exchange->End();
+  if (!follow) return exchange->End();
   const Supervisor::WatchId watch =
       api.supervisor.Watch([exchange, selector = *selector](const FleetEvent& event) {
         if (!Wanted(selector, event)) return;
@@ -143,15 +149,14 @@ void Events(Api& api, const ExchangePtr& exchange) {
   exchange->OnGone([&api, watch] { api.supervisor.Unwatch(watch); });
 }
 
-std::optional<TerminalSize> SizeOf(const ordered_json& body) {
-  if (!body.contains("rows") || !body.contains("cols")) return std::nullopt;
-  if (!body["rows"].is_number_unsigned() || !body["cols"].is_number_unsigned()) return std::nullopt;
-  return TerminalSize{body["rows"].get<uint16_t>(), body["cols"].get<uint16_t>()};
-}
-
-bool Member(const ordered_json& body, const char* name, bool otherwise) {
-  const auto it = body.find(name);
-  return it != body.end() && it->is_boolean() ? it->get<bool>() : otherwise;
+std::optional<TerminalSize> SizeOf(BodyFields& fields) {
+  const auto rows = fields.Integer("rows", 0, UINT16_MAX);
+  const auto columns = fields.Integer("cols", 0, UINT16_MAX);
+  if (!rows.has_value() && !columns.has_value()) return std::nullopt;
+  TerminalSize size;
+  if (rows.has_value()) size.rows = static_cast<uint16_t>(*rows);
+  if (columns.has_value()) size.columns = static_cast<uint16_t>(*columns);
+  return size;
 }
 
 // Gives the connection to the session's monitor, which writes the 101 itself once it agrees; until
@@ -177,7 +182,7 @@ void HandOver(Api& api, const ExchangePtr& exchange, ControlRequest request) {
   auto stream = std::make_shared<OwnedFd>(exchange->Duplicate(&request.early));
   if (!stream->valid()) return exchange->Close();
   auto where = std::make_shared<SessionDirectory>(*std::move(directory));
-  boost::asio::post(api.pool, [&api, exchange, stream, where, request = std::move(request)] {
+  boost::asio::post(api.streams, [&api, exchange, stream, where, request = std::move(request)] {
     const absl::Status handed = HandOverStream(where->fd(), request, stream->get(), kHandOverTime);
     boost::asio::post(api.supervisor.io(), [exchange, stream, handed] {
       stream->Reset();
@@ -192,45 +197,46 @@ void HandOver(Api& api, const ExchangePtr& exchange, ControlRequest request) {
 void Attach(Api& api, const ExchangePtr& exchange) {
   const std::optional<ordered_json> body = BodyObject(exchange);
   if (!body.has_value()) return;
+  BodyFields fields(*body);
   ControlRequest request;
   request.operation = ControlRequest::Operation::kAttach;
-  request.stdin_open = Member(*body, "stdin", true);
-  request.replay = Member(*body, "replay", true);
-  request.terminal = SizeOf(*body);
+  request.stdin_open = fields.Flag("stdin", true);
+  request.replay = fields.Flag("replay", true);
+  request.terminal = SizeOf(fields);
+  if (Refused(exchange, fields.Wrong())) return;
   HandOver(api, exchange, std::move(request));
 }
 
 void Exec(Api& api, const ExchangePtr& exchange) {
   const std::optional<ordered_json> body = BodyObject(exchange);
   if (!body.has_value()) return;
+  BodyFields fields(*body);
   ControlRequest request;
   request.operation = ControlRequest::Operation::kExec;
-  request.stdin_open = Member(*body, "stdin", false);
-  if (Member(*body, "terminal", false)) request.terminal = SizeOf(*body).value_or(TerminalSize{});
+  request.stdin_open = fields.Flag("stdin", false);
+  const std::optional<TerminalSize> size = SizeOf(fields);
+  if (fields.Flag("terminal", false)) request.terminal = size.value_or(TerminalSize{});
+  request.working_directory = fields.Text("workdir", PATH_MAX).value_or("");
   // The words and variables are read as those of a session are.
   ordered_json spec_body = ordered_json::object();
   for (const char* name : {"command", "environment"}) {
-    if (body->contains(name)) spec_body[name] = (*body)[name];
+    if (const ordered_json* part = fields.Any(name)) spec_body[name] = *part;
   }
+  if (Refused(exchange, fields.Wrong())) return;
   SpawnSpec spec;
-  if (const auto wrong = SpecFromJson(spec_body, /*internal=*/false, spec); wrong.has_value()) {
-    return exchange->Reply(Problem(400, "invalid", wrong->message, wrong->field));
-  }
+  if (Refused(exchange, SpecFromJson(spec_body, /*internal=*/false, spec))) return;
   request.argv = spec.command;
   request.environment = spec.environment;
-  if (body->contains("workdir") && (*body)["workdir"].is_string()) {
-    request.working_directory = (*body)["workdir"].get<std::string>();
-  }
   HandOver(api, exchange, std::move(request));
 }
 
 }  // namespace
 
 std::vector<Route> StreamRoutes() {
-  return {{"GET", "/v1/sessions/{id}/logs", Logs},
+  return {{"GET", "/v1/sessions/{id}/logs", Logs, {"follow", "audit", "offset"}},
           {"POST", "/v1/sessions/{id}/attach", Attach},
           {"POST", "/v1/sessions/{id}/exec", Exec},
-          {"GET", "/v1/events", Events}};
+          {"GET", "/v1/events", Events, {"follow", "since", "label", "deployment"}}};
 }
 
 }  // namespace sessionctl

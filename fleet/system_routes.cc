@@ -53,11 +53,11 @@ void Shutdown(Api& api, const ExchangePtr& exchange) {
 void Review(Api& api, const ExchangePtr& exchange, bool explain) {
   const std::optional<ordered_json> body = BodyObject(exchange);
   if (!body.has_value()) return;
-  const auto text = body->find("policy");
-  if (text == body->end() || !text->is_string()) {
-    return exchange->Reply(Problem(400, "invalid", "a policy as TOML text is needed", "policy"));
-  }
-  boost::asio::post(api.pool, [&api, exchange, explain, toml = text->get<std::string>()] {
+  BodyFields fields(*body);
+  const std::optional<std::string> text = fields.Text("policy", kMaxPolicy);
+  if (!text.has_value()) fields.Refuse("policy", "a policy as TOML text is needed");
+  if (Refused(exchange, fields.Wrong())) return;
+  boost::asio::post(api.pool, [&api, exchange, explain, toml = *text] {
     absl::StatusOr<SessionPolicy> policy = ParsePolicy(toml, "policy");
     HttpReply reply;
     if (!policy.ok()) {
@@ -70,7 +70,8 @@ void Review(Api& api, const ExchangePtr& exchange, bool explain) {
       if (!compiled.ok()) {
         reply = Problem(400, "policy", std::string(compiled.status().message()), "policy");
       } else if (explain) {
-        reply = {.content_type = "text/plain", .body = ExplainPolicy(*compiled, MediatedCalls())};
+        reply = {.content_type = "text/plain; charset=utf-8",
+                 .body = ExplainPolicy(*compiled, MediatedCalls())};
       } else {
         reply = JsonReply(200, {{"ok", true},
                                 {"warnings", compiled->warnings},
@@ -88,9 +89,10 @@ void Explain(Api& api, const ExchangePtr& exchange) { Review(api, exchange, /*ex
 }  // namespace
 
 std::vector<Route> SystemRoutes() {
-  return {{"GET", "/v1/health", Health},         {"GET", "/v1/metrics", ShowMetrics},
-          {"GET", "/v1/version", Version},       {"POST", "/v1/shutdown", Shutdown},
-          {"POST", "/v1/policies/check", Check}, {"POST", "/v1/policies/explain", Explain}};
+  return {
+      {"GET", "/v1/health", Health},         {"GET", "/v1/metrics", ShowMetrics},
+      {"GET", "/v1/version", Version},       {"POST", "/v1/shutdown", Shutdown, {}, /*body=*/false},
+      {"POST", "/v1/policies/check", Check}, {"POST", "/v1/policies/explain", Explain}};
 }
 
 }  // namespace sessionctl

@@ -250,10 +250,13 @@ TEST_P(SpawnTest, PruneLeavesRunningSessions) {
 }
 
 TEST_P(SpawnTest, ListingShowsNoControlCharacters) {
-  const std::string id = Spawn({"--name", "\x1b[31mred", "--", "sleep", "1000"});
+  const std::string id = Spawn({"--", "sh", "-c", "sleep 1000 # \x1b[31mred"});
   const std::string listing = Cli({"ps"}).out;
   EXPECT_EQ(listing.find('\x1b'), std::string::npos);
   EXPECT_NE(listing.find(id), std::string::npos);
+  const CliResult refused = Cli({"spawn", "--name", "\x1b[31mred", "--", "sleep", "1000"});
+  EXPECT_EQ(refused.exit_code, 125);
+  EXPECT_NE(refused.err.find("name: a name holds no control characters"), std::string::npos);
 }
 
 // CWE-61 against ourselves: who can write below the state directory plants links where we create
