@@ -62,14 +62,17 @@ std::optional<FieldError> Unexpected(const Route& route, const HttpRequest& requ
       return FieldError{name, "unknown parameter"};
     }
   }
-  const bool may_hold = request.method == "POST" || request.method == "PUT";
-  if ((!may_hold || !route.body) && !request.body.empty()) {
+  if (!route.takes_body() && !request.body.empty()) {
     return FieldError{"", "this request takes no body"};
   }
   return std::nullopt;
 }
 
 }  // namespace
+
+bool Route::takes_body() const {
+  return body && (std::string(method) == "POST" || std::string(method) == "PUT");
+}
 
 const std::vector<Route>& Routes() {
   static const auto& routes = *new std::vector<Route>([] {

@@ -41,6 +41,8 @@ struct Route {
   // The parameters that it takes in the query; any other is refused.
   std::vector<const char*> query = {};
   bool body = true;  // of a POST or PUT: does it take one?
+
+  bool takes_body() const;
 };
 
 // All there are.

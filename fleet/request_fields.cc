@@ -10,7 +10,7 @@ using nlohmann::ordered_json;
 const ordered_json* BodyFields::Any(const char* name) {
   known_.insert(name);
   const auto it = object_.find(name);
-  return it == object_.end() || it->is_null() ? nullptr : &*it;
+  return it == object_.end() ? nullptr : &*it;
 }
 
 void BodyFields::Refuse(const std::string& field, const std::string& message) {

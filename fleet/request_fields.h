@@ -20,7 +20,7 @@ struct FieldError {
   std::string message;
 };
 
-// The members of a JSON object. null counts as not there.
+// The members of a JSON object.
 class BodyFields {
  public:
   // `object` must be an object, and outlive this.
@@ -29,7 +29,7 @@ class BodyFields {
   bool Flag(const char* name, bool otherwise);
   std::optional<int64_t> Integer(const char* name, int64_t least, int64_t most);
   std::optional<std::string> Text(const char* name, size_t longest);
-  // Of any type; null: not there.
+  // Of any type; nullptr: not there.
   const nlohmann::ordered_json* Any(const char* name);
   // For a member that was read by Any.
   void Refuse(const std::string& field, const std::string& message);

@@ -15,6 +15,8 @@ namespace {
 using nlohmann::ordered_json;
 
 constexpr int kMaxCount = 10'000;
+// Of who names none. One that is named is taken as it stands.
+constexpr char kDefaultPolicy[] = "extends = [\"default\"]\n";
 // Of one request in the supervisor's queue: another client's start waits behind so many at most.
 constexpr int kWindow = 32;
 
@@ -108,6 +110,7 @@ void Create(Api& api, const ExchangePtr& exchange) {
   int count = 1;
   if (Refused(exchange, SpecFromJson(*body, /*internal=*/false, spec))) return;
   if (Refused(exchange, ReadCount(*body, count))) return;
+  if (!body->contains("policy")) spec.policy = kDefaultPolicy;
   if (spec.policy.size() > kMaxPolicy) {
     return exchange->Reply(Problem(400, "invalid", "larger than 256 KiB", "policy"));
   }

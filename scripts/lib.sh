@@ -40,7 +40,7 @@ BUILD_PACKAGES=(build-essential cmake ninja-build pkg-config libseccomp-dev liba
   libbenchmark-dev libboost-dev libspdlog-dev libsystemd-dev prometheus-cpp-dev)
 TEST_PACKAGES=(git sqlite3 busybox-static acl attr btrfs-progs
   python3-venv python3-pip curl perl rsync cpio patch xz-utils bzip2 vim-tiny nano tmux stress-ng fio
-  libglib2.0-tests g++-aarch64-linux-gnu)
+  libglib2.0-tests g++-aarch64-linux-gnu jq python3-jsonschema)
 # Servers that tests start by themselves, inside sessions. Where an init runs, their packages would start them as services
 # of the machine: there they are not installed, and the tests that miss them say so.
 SERVER_PACKAGES=(postgresql redis-server)
