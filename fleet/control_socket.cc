@@ -68,7 +68,7 @@ absl::StatusOr<OwnedFd> ConnectControlSocket(int directory) {
   ucred peer = {};
   socklen_t size = sizeof(peer);
   if (getsockopt(connection.get(), SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0 ||
-      (peer.uid != geteuid() && peer.uid != 0 && geteuid() != 0)) {
+      (peer.uid != geteuid() && peer.uid != 0)) {
     return absl::PermissionDeniedError("the supervisor that answers is another user's");
   }
   return connection;

@@ -1,6 +1,7 @@
 #include "fleet/http_connection.h"
 
 #include <fcntl.h>
+#include <sys/socket.h>
 
 #include <boost/asio/post.hpp>
 #include <boost/asio/write.hpp>
@@ -181,6 +182,16 @@ void HttpConnection::Lost() {
   outgoing_.clear();
   waiting_ = 0;
   if (on_gone_) std::exchange(on_gone_, nullptr)();
+}
+
+void HttpConnection::TurnAway() {
+  if (gone_) return;
+  if (!answered_) {
+    const std::string answer = WholeAnswer(Problem(503, "busy", "too many connections"));
+    send(socket_.native_handle(), answer.data(), answer.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+    server_->answered(503);
+  }
+  Lost();
 }
 
 void HttpConnection::OnGone(std::function<void()> gone) {

@@ -29,6 +29,7 @@ struct HttpServer::State : std::enable_shared_from_this<HttpServer::State> {
   void Accept();
   void HandleAccepted(const Error& error, Socket socket);
   void Start(Socket socket);
+  void Refuse(Socket socket, const HttpReply& reply);
   // Closes one connection that holds others up; false when there is none.
   bool MakeRoom();
   // Room for a body that is about to be read; false when there is none.
@@ -41,6 +42,7 @@ struct HttpServer::State : std::enable_shared_from_this<HttpServer::State> {
   boost::asio::steady_timer pause;
   size_t max_connections;
   size_t count = 0;
+  size_t parting = 0;     // refused, and not yet closed
   size_t body_bytes = 0;  // reserved
   uint64_t refused = 0;
   std::list<std::weak_ptr<HttpConnection>> clients;  // oldest first; some may have gone
@@ -57,6 +59,8 @@ class HttpConnection : public Exchange, public std::enable_shared_from_this<Http
 
   void Start();
   bool gone() const { return gone_; }
+  // Closes it, and says why as far as it can be said at once.
+  void TurnAway();
   // Has it said what it wants?
   bool asked() const { return asked_; }
   // Since when it has taken nothing of what is there for it; nullopt: nothing waits.

@@ -23,6 +23,8 @@ namespace {
 
 constexpr std::chrono::milliseconds kAcceptPause(100);  // without a free descriptor
 constexpr std::chrono::seconds kStall(5);  // who takes nothing for so long makes room for others
+constexpr size_t kMostParting = 16;
+constexpr std::chrono::seconds kPartingTime(1);
 constexpr size_t kMostBodies = size_t{64} << 20;  // bytes, of all requests together
 
 uid_t PeerUser(int fd) {
@@ -68,21 +70,46 @@ void HttpServer::State::HandleAccepted(const Error& error, Socket socket) {
 
 void HttpServer::State::Start(Socket socket) {
   const bool may_ask = PeerMayCommand(socket.native_handle());
-  if (!may_ask || (count >= max_connections && !MakeRoom())) {
-    ++refused;
-    const std::string answer = WholeAnswer(
-        may_ask ? Problem(503, "busy", "too many connections")
-                : Problem(403, "forbidden",
-                          "this supervisor takes nothing from another user, or from inside a "
-                          "session"));
-    send(socket.native_handle(), answer.data(), answer.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
-    return answered(may_ask ? 503 : 403);
+  if (!may_ask) {
+    return Refuse(std::move(socket), Problem(403, "forbidden",
+                                             "this supervisor takes nothing from another user, or "
+                                             "from inside a session"));
+  }
+  if (count >= max_connections && !MakeRoom()) {
+    return Refuse(std::move(socket), Problem(503, "busy", "too many connections"));
   }
   const uid_t peer = PeerUser(socket.native_handle());
   const auto client = std::make_shared<HttpConnection>(shared_from_this(), std::move(socket), peer);
   clients.remove_if([](const std::weak_ptr<HttpConnection>& each) { return each.expired(); });
   clients.push_back(client);
   client->Start();
+}
+
+// Answers what was not asked. A client that finds its connection closed before it has sent anything
+// does not look for an answer, so a few are kept until they have, or for a moment.
+void HttpServer::State::Refuse(Socket socket, const HttpReply& reply) {
+  ++refused;
+  answered(reply.status);
+  const std::string answer = WholeAnswer(reply);
+  send(socket.native_handle(), answer.data(), answer.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+  if (parting >= kMostParting) return;
+  struct Parting {
+    Parting(std::shared_ptr<State> of, Socket client)
+        : state(std::move(of)), socket(std::move(client)), timer(state->io) {
+      ++state->parting;
+    }
+    ~Parting() { --state->parting; }
+    std::shared_ptr<State> state;
+    Socket socket;
+    asio::steady_timer timer;
+  };
+  const auto client = std::make_shared<Parting>(shared_from_this(), std::move(socket));
+  client->timer.expires_after(kPartingTime);
+  client->timer.async_wait([client](const Error&) {
+    Error ignored;
+    client->socket.close(ignored);
+  });
+  client->socket.async_wait(Socket::wait_read, [client](const Error&) { client->timer.cancel(); });
 }
 
 // First whoever has been connected for longest without saying what it wants, else whoever has taken
@@ -95,7 +122,7 @@ bool HttpServer::State::MakeRoom() {
     if (client == nullptr || client->gone()) continue;
     if (!client->asked()) {
       ++refused;
-      client->Close();
+      client->TurnAway();
       return true;
     }
     if (const auto since = client->stalled_since(); since && *since < oldest) {

@@ -16,6 +16,13 @@ SOLE_USERS = {
     "seccomp.h": {"sandbox/seccomp_filter.cc"},
     "toml++/": {"policy/toml_reader.h", "policy/deployment_parser.h"},
 }
+# One library, one room.
+SOLE_ROOMS = {
+    "boost/": "fleet",
+    "spdlog/": "fleet",
+    "prometheus/": "fleet",
+    "systemd/": "fleet",
+}
 ANY_INCLUDE = re.compile(r'^\s*#\s*include\s+[<"]([^>"]+)[>"]')
 
 
@@ -50,6 +57,9 @@ def check(root):
                     if (target == library or target.startswith(library)) and name not in users:
                         errors.append(f"{name}:{number}: only {', '.join(sorted(users))} may "
                                       f"include <{target}>")
+                for library, user in SOLE_ROOMS.items():
+                    if match.group(1).startswith(library) and ROOMS[room] != user:
+                        errors.append(f"{name}:{number}: only {user}/ may include <{match.group(1)}>")
     return errors
 
 

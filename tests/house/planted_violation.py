@@ -17,6 +17,10 @@ PLANTS = {
     "supervisor/broker.cc": '#include "cli/command.h"\n',
     "supervisor/session_store.cc": '#include "fleet/supervisor.h"\n',
     "policy/glob_set.cc": "#include <seccomp.h>\n",
+    "cli/ps.cc": "#include <boost/asio/io_context.hpp>\n",
+    "supervisor/session_console.cc": "#include <spdlog/spdlog.h>\n",
+    "cli/serve.cc": "#include <systemd/sd-daemon.h>\n",
+    "supervisor/session_monitor.cc": "#include <prometheus/counter.h>\n",
 }
 
 
