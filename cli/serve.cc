@@ -5,6 +5,7 @@
 #include <string>
 
 #include "cli/command.h"
+#include "fleet/front.h"
 #include "fleet/zygote_process.h"
 
 namespace sessionctl {
@@ -26,7 +27,24 @@ Command AddServeCommand(CLI::App& root) {
       ->capture_default_str();
   app->add_flag("--replace", options->replace, "Take the place of the one that runs");
   app->add_option("--ready-fd", options->ready_fd)->group("");
-  return {app, [options] { return Serve(*options); }};
+  const auto front = std::make_shared<FrontOptions>();
+  const auto system = std::make_shared<bool>(false);
+  CLI::Option* flag = app->add_flag(
+      "--system", *system, "Serve all users of a group, each by a supervisor of its own (root)");
+  app->add_option("--group", front->group, "Who may connect")->type_name("NAME")->needs(flag);
+  app->add_option("--socket", front->socket, "Where")
+      ->type_name("PATH")
+      ->capture_default_str()
+      ->needs(flag);
+  app->add_option("--state-base", front->state_base,
+                  "The users' state directories are below it, not where their own verbs have them")
+      ->type_name("DIR")
+      ->needs(flag);
+  return {app, [options, front, system] {
+            if (!*system) return Serve(*options);
+            front->ready_fd = options->ready_fd;
+            return ServeSystem(*front);
+          }};
 }
 
 Command AddZygoteCommand(CLI::App& root) {

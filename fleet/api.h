@@ -29,7 +29,8 @@ struct Api {
   std::chrono::steady_clock::time_point started;
   std::function<void(const std::string& why)> leave;  // the supervisor's process ends
   std::function<size_t()> connections;
-  void* deployments = nullptr;  // of fleet/deployment_routes.cc
+  std::function<void(OwnedFd)> serve;  // a connection that was accepted elsewhere
+  void* deployments = nullptr;         // of fleet/deployment_routes.cc
 };
 
 using RouteHandler = void (*)(Api& api, const ExchangePtr& exchange);
@@ -48,10 +49,11 @@ struct Route {
 // All there are.
 const std::vector<Route>& Routes();
 // Each file of handlers gives its own.
-std::vector<Route> SessionRoutes();  // list, inspect, stop, kill, restart, wait, delete, prune
-std::vector<Route> StartRoutes();    // create
-std::vector<Route> StreamRoutes();   // logs, events, attach, exec
-std::vector<Route> SystemRoutes();   // health, metrics, version, shutdown, policies
+std::vector<Route> SessionRoutes();   // list, inspect, stop, kill, restart, wait, delete, prune
+std::vector<Route> StartRoutes();     // create
+std::vector<Route> StreamRoutes();    // logs, events, attach, exec
+std::vector<Route> HandOverRoutes();  // connections of the system-wide front
+std::vector<Route> SystemRoutes();    // health, metrics, version, shutdown, policies
 
 // Answers `exchange` or hands it to its handler.
 void Dispatch(Api& api, const ExchangePtr& exchange);

@@ -1,5 +1,7 @@
 #include "fleet/control_client.h"
 
+#include <fcntl.h>
+
 #include <array>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/local/stream_protocol.hpp>
@@ -7,9 +9,11 @@
 #include <boost/beast/http/buffer_body.hpp>
 #include <boost/beast/http/parser.hpp>
 #include <boost/beast/http/read.hpp>
+#include <cstdlib>
 #include <limits>
 #include <utility>
 
+#include "fleet/control_socket.h"
 #include "nlohmann/json.hpp"
 #include "sandbox/base/syscalls.h"
 
@@ -110,15 +114,28 @@ absl::StatusOr<ClientReply> ReadReply(Call& call,
 }  // namespace
 
 absl::StatusOr<ControlClient> ControlClient::OpenDefault() {
+  if (const char* socket = getenv("SESSIONCTL_SOCKET"); socket != nullptr && *socket != '\0') {
+    if (socket[0] == '/') return ControlClient(std::string(socket));
+    return absl::FailedPreconditionError("SESSIONCTL_SOCKET must be an absolute path: " +
+                                         std::string(socket));
+  }
   absl::StatusOr<SessionStore> store = SessionStore::OpenDefault();
   if (!store.ok()) return store.status();
   return ControlClient(*std::move(store));
 }
 
+absl::StatusOr<OwnedFd> ControlClient::Connect() const {
+  if (store_.has_value()) return ConnectOrStart(*store_);
+  absl::StatusOr<OwnedFd> connection = ConnectSocketFile(AT_FDCWD, socket_, {.anybody = true});
+  if (!absl::IsUnavailable(connection.status())) return connection;
+  // Not kUnavailable: whoever is told that asks again, until one has been started.
+  return absl::NotFoundError("nobody listens at " + socket_);
+}
+
 absl::StatusOr<ClientReply> ControlClient::Request(const std::string& method,
                                                    const std::string& target,
                                                    const std::string& body) const {
-  absl::StatusOr<OwnedFd> connection = ConnectOrStart(store_);
+  absl::StatusOr<OwnedFd> connection = Connect();
   if (!connection.ok()) return connection.status();
   Call call(*std::move(connection));
   if (absl::Status asked = call.Ask(RequestText(method, target, body, "")); !asked.ok()) {
@@ -130,7 +147,7 @@ absl::StatusOr<ClientReply> ControlClient::Request(const std::string& method,
 absl::StatusOr<ClientReply> ControlClient::Stream(
     const std::string& method, const std::string& target, const std::string& body,
     const std::string& accept, const std::function<bool(std::string_view)>& piece) const {
-  absl::StatusOr<OwnedFd> connection = ConnectOrStart(store_);
+  absl::StatusOr<OwnedFd> connection = Connect();
   if (!connection.ok()) return connection.status();
   Call call(*std::move(connection));
   const std::string text = RequestText(method, target, body, "Accept: " + accept + "\r\n");
@@ -141,7 +158,7 @@ absl::StatusOr<ClientReply> ControlClient::Stream(
 absl::StatusOr<UpgradedStream> ControlClient::Upgrade(const std::string& target,
                                                       const std::string& body,
                                                       ClientReply* refused) const {
-  absl::StatusOr<OwnedFd> connection = ConnectOrStart(store_);
+  absl::StatusOr<OwnedFd> connection = Connect();
   if (!connection.ok()) return connection.status();
   Call call(*std::move(connection));
   const std::string text =

@@ -3,6 +3,7 @@
 #define FLEET_CONTROL_CLIENT_H_
 
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -28,11 +29,13 @@ struct UpgradedStream {
 
 class ControlClient {
  public:
-  // The user's own state directory. Errors: those of SessionStore::OpenDefault.
+  // The user's own state directory, or where $SESSIONCTL_SOCKET points. Errors: those of
+  // SessionStore::OpenDefault.
   static absl::StatusOr<ControlClient> OpenDefault();
 
-  // Asks the supervisor, and starts one when none runs. Errors: kUnavailable when the answer did
-  // not come to its end: the supervisor has died, and may have done what was asked.
+  // Asks the supervisor, and starts one when none runs in the state directory. Errors: kUnavailable
+  // when the answer did not come to its end: the supervisor has died, and may have done what was
+  // asked.
   absl::StatusOr<ClientReply> Request(const std::string& method, const std::string& target,
                                       const std::string& body = "") const;
   // The same, but a body of 2xx is told piece by piece; false ends it. `accept`: what is wanted.
@@ -43,11 +46,13 @@ class ControlClient {
   absl::StatusOr<UpgradedStream> Upgrade(const std::string& target, const std::string& body,
                                          ClientReply* refused) const;
 
-  const SessionStore& store() const { return store_; }
-
  private:
   explicit ControlClient(SessionStore store) : store_(std::move(store)) {}
-  SessionStore store_;
+  explicit ControlClient(std::string socket) : socket_(std::move(socket)) {}
+  absl::StatusOr<OwnedFd> Connect() const;
+
+  std::optional<SessionStore> store_;
+  std::string socket_;  // "": the store's
 };
 
 // Connects to the supervisor of this store, and starts one when none runs. Errors: what the new one

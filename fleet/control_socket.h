@@ -3,6 +3,9 @@
 #ifndef FLEET_CONTROL_SOCKET_H_
 #define FLEET_CONTROL_SOCKET_H_
 
+#include <sys/types.h>
+
+#include <optional>
 #include <string>
 
 #include "absl/status/status.h"
@@ -15,6 +18,20 @@ namespace sessionctl {
 // connects before that asks the one that ran before.
 absl::StatusOr<OwnedFd> BindControlSocket(int directory, std::string* temporary);
 absl::Status PlaceControlSocket(int directory, const std::string& temporary);
+
+// The same for any name, as one step: mode and group are right before it can be found. For who
+// holds a lock of its own.
+absl::StatusOr<OwnedFd> BindSocketFile(int directory, const std::string& name, mode_t mode,
+                                       std::optional<gid_t> group);
+
+// Whose answer is taken: our own user's and root's.
+struct SocketPeer {
+  std::string where = "";  // for messages: " in the state directory"
+  bool anybody = false;    // by root: everybody's
+};
+// Errors: as ConnectControlSocket.
+absl::StatusOr<OwnedFd> ConnectSocketFile(int directory, const std::string& path,
+                                          const SocketPeer& from);
 
 // Errors: kUnavailable (nobody listens), kPermissionDenied (what stands there is no socket of ours,
 // or somebody else answers).

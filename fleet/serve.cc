@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <signal.h>
-#include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -23,6 +22,7 @@
 #include "fleet/api.h"
 #include "fleet/control_socket.h"
 #include "fleet/http_server.h"
+#include "fleet/serve_log.h"
 #include "sandbox/base/syscalls.h"
 
 namespace sessionctl {
@@ -43,15 +43,6 @@ void TellReady(int& fd, const std::string& text) {
   close(std::exchange(fd, -1));
 }
 
-// Journal: its own time and a level in front; else with time.
-void SetUpLog() {
-  auto logger = spdlog::stderr_logger_st("sessiond");
-  logger->set_pattern(getenv("JOURNAL_STREAM") != nullptr ? "%l: %v"
-                                                          : "%Y-%m-%dT%H:%M:%S.%e%z %l: %v");
-  logger->flush_on(spdlog::level::info);
-  spdlog::set_default_logger(logger);
-}
-
 class Server {
  public:
   Server(const SessionStore& store, ServeOptions options)
@@ -64,7 +55,8 @@ class Server {
              metrics_,
              std::chrono::steady_clock::now(),
              [this](const std::string& why) { Leave(why); },
-             [this] { return http_.connections(); }},
+             [this] { return http_.connections(); },
+             [this](OwnedFd connection) { http_.Serve(std::move(connection)); }},
         http_(
             io_, [this](const ExchangePtr& exchange) { Dispatch(api_, exchange); },
             [this](int status) { metrics_.CountAnswer(status); }),
@@ -98,7 +90,7 @@ class Server {
 absl::Status Server::Start(OwnedFd listener) {
   supervisor_.Watch([this](const FleetEvent& event) {
     metrics_.CountEvent(event);
-    spdlog::info("{} {} {}", event.type, event.session, event.message);
+    spdlog::info("{}", EventLine(event));
   });
   const int living = supervisor_.Adopt();
   spdlog::info("supervisor {} of {}: {} sessions live", getpid(), store_.path(), living);
@@ -201,7 +193,7 @@ int Serve(const ServeOptions& chosen) {
   signal(SIGPIPE, SIG_IGN);
   signal(SIGHUP, SIG_IGN);
   umask(077);
-  SetUpLog();
+  SetUpServeLog("sessiond");
   absl::StatusOr<SessionStore> store = SessionStore::OpenDefault();
   if (!store.ok()) return Refuse(options, 125, std::string(store.status().message()));
   setenv("SESSIONCTL_STATE_DIR", store->path().c_str(), 1);

@@ -47,11 +47,10 @@ long FilterCount(const std::string& status) {
 
 }  // namespace
 
-bool PeerMayCommand(int socket) {
+bool PeerIsUnconfined(int socket) {
   ucred peer = {};
   socklen_t size = sizeof(peer);
   if (getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0) return false;
-  if (peer.uid != geteuid() && peer.uid != 0) return false;
   const OwnedFd process = PeerProcess(socket);
   const std::string path = "/proc/" + std::to_string(peer.pid) + "/status";
   SysResult<std::string> theirs = ReadSmallFile(AT_FDCWD, path.c_str(), kMaxStatus);
@@ -61,6 +60,13 @@ bool PeerMayCommand(int socket) {
   if (Field(*theirs, "State").find_first_of("ZX") != std::string::npos) return false;
   if (FilterCount(*theirs) > FilterCount(*own)) return false;
   return !process.valid() || !HasEnded(process);
+}
+
+bool PeerMayCommand(int socket) {
+  ucred peer = {};
+  socklen_t size = sizeof(peer);
+  if (getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0) return false;
+  return (peer.uid == geteuid() || peer.uid == 0) && PeerIsUnconfined(socket);
 }
 
 }  // namespace sessionctl

@@ -11,6 +11,9 @@ namespace sessionctl {
 // not either.
 bool PeerMayCommand(int socket);
 
+// The same whoever's process it is: for who asks on behalf of others.
+bool PeerIsUnconfined(int socket);
+
 }  // namespace sessionctl
 
 #endif  // SUPERVISOR_SOCKET_PEER_H_

@@ -169,6 +169,7 @@ def life_of_a_session(talk):
     talk.ask("pruneSessions", 400, {"label": "in the body"})
     talk.ask("deleteSession", 204, id=two)
     talk.ask("pruneSessions", 200)
+    talk.ask("takeConnection", 426)
     talk.ask("leave", 400, {"why": "not"})
 
 
