@@ -16,6 +16,7 @@ namespace sessionctl {
 namespace {
 
 constexpr int kBacklog = 4096;
+constexpr char kUnfinishedSocket[] = ".sessiond.sock";
 
 OwnedFd NewSocket() { return OwnedFd(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)); }
 
@@ -28,12 +29,12 @@ sockaddr_un AddressOf(const std::string& path) {
 
 }  // namespace
 
-absl::StatusOr<OwnedFd> BindControlSocket(int directory, std::string* temporary) {
+absl::StatusOr<OwnedFd> BindControlSocket(int directory) {
   OwnedFd listener = NewSocket();
   if (!listener.valid()) return absl::ErrnoToStatus(errno, "socket");
-  *temporary = ".sessiond.sock." + std::to_string(getpid());
-  unlinkat(directory, temporary->c_str(), 0);
-  const sockaddr_un address = AddressOf(std::string(FdPath(directory).c_str()) + "/" + *temporary);
+  unlinkat(directory, kUnfinishedSocket, 0);  // of one that was killed here
+  const sockaddr_un address =
+      AddressOf(std::string(FdPath(directory).c_str()) + "/" + kUnfinishedSocket);
   const mode_t before = umask(0177);
   const int bound =
       bind(listener.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address));
@@ -41,14 +42,10 @@ absl::StatusOr<OwnedFd> BindControlSocket(int directory, std::string* temporary)
   umask(before);
   if (bound != 0) return absl::ErrnoToStatus(error, "control socket");
   if (listen(listener.get(), kBacklog) != 0) return absl::ErrnoToStatus(errno, "listen");
-  return listener;
-}
-
-absl::Status PlaceControlSocket(int directory, const std::string& temporary) {
-  if (renameat(directory, temporary.c_str(), directory, kControlSocketFile) == 0) {
-    return absl::OkStatus();
+  if (renameat(directory, kUnfinishedSocket, directory, kControlSocketFile) != 0) {
+    return absl::ErrnoToStatus(errno, kControlSocketFile);
   }
-  return absl::ErrnoToStatus(errno, kControlSocketFile);
+  return listener;
 }
 
 absl::StatusOr<OwnedFd> BindSocketFile(int directory, const std::string& name, mode_t mode,

@@ -14,10 +14,9 @@
 
 namespace sessionctl {
 
-// A listening socket under a name of its own, to be put in place by PlaceControlSocket: whoever
-// connects before that asks the one that ran before.
-absl::StatusOr<OwnedFd> BindControlSocket(int directory, std::string* temporary);
-absl::Status PlaceControlSocket(int directory, const std::string& temporary);
+// A listening socket that takes the name from whatever stands there, as one step: whoever connects
+// finds the one before or this one. For who holds the supervisor's lock.
+absl::StatusOr<OwnedFd> BindControlSocket(int directory);
 
 // The same for any name, as one step: mode and group are right before it can be found. For who
 // holds a lock of its own.

@@ -23,6 +23,7 @@
 #include "fleet/control_socket.h"
 #include "fleet/http_server.h"
 #include "fleet/serve_log.h"
+#include "fleet/serve_place.h"
 #include "sandbox/base/syscalls.h"
 
 namespace sessionctl {
@@ -32,10 +33,10 @@ namespace asio = boost::asio;
 using Error = boost::system::error_code;
 using std::chrono::milliseconds;
 
-constexpr milliseconds kPlaceWait(20);
-constexpr int kPlaceTries = 1500;           // 30 s for the one before to leave
-constexpr milliseconds kDrainTime(10'000);  // for starts in flight, when leaving
-constexpr milliseconds kIdleLook(1'000);
+constexpr milliseconds kDrainTime(20'000);  // for starts and answers in flight, when leaving
+constexpr milliseconds kAnswerTime(1'000);  // for answers alone, which may be waits without an end
+constexpr milliseconds kLeaveLook(10);
+constexpr milliseconds kLook(1'000);
 
 void TellReady(int& fd, const std::string& text) {
   if (fd < 0) return;
@@ -45,8 +46,9 @@ void TellReady(int& fd, const std::string& text) {
 
 class Server {
  public:
-  Server(const SessionStore& store, ServeOptions options)
+  Server(const SessionStore& store, ServePlace place, ServeOptions options)
       : store_(store),
+        place_(std::move(place)),
         options_(options),
         supervisor_(io_, store, {.max_sessions = options.max_sessions}),
         api_{supervisor_,
@@ -54,25 +56,29 @@ class Server {
              streams_,
              metrics_,
              std::chrono::steady_clock::now(),
-             [this](const std::string& why) { Leave(why); },
+             [this](const std::string& why) { Leave(why, kAnswerTime); },
              [this] { return http_.connections(); },
              [this](OwnedFd connection) { http_.Serve(std::move(connection)); }},
         http_(
             io_, [this](const ExchangePtr& exchange) { Dispatch(api_, exchange); },
             [this](int status) { metrics_.CountAnswer(status); }),
-        idle_(io_),
+        look_(io_),
         watchdog_(io_),
         signals_(io_, SIGTERM, SIGINT) {}
 
-  absl::Status Start(OwnedFd listener);
+  absl::Status Start();
   void Run() { io_.run(); }
 
  private:
-  void Leave(const std::string& why);
-  void LookIdle();
+  void Leave(const std::string& why, milliseconds answers);
+  void LookLeaving(std::chrono::steady_clock::time_point told, milliseconds answers);
+  void LookAround();
+  void LookAtPlace();
+  absl::Status Listen();
   void FeedWatchdog(milliseconds every);
 
   const SessionStore& store_;
+  ServePlace place_;
   ServeOptions options_;
   asio::io_context io_{1};
   asio::thread_pool pool_{1};
@@ -81,25 +87,24 @@ class Server {
   Supervisor supervisor_;
   Api api_;
   HttpServer http_;
-  asio::steady_timer idle_, watchdog_;
+  asio::steady_timer look_, watchdog_;
   asio::signal_set signals_;
   bool leaving_ = false;
   std::chrono::steady_clock::time_point busy_ = std::chrono::steady_clock::now();
 };
 
-absl::Status Server::Start(OwnedFd listener) {
+absl::Status Server::Start() {
   supervisor_.Watch([this](const FleetEvent& event) {
     metrics_.CountEvent(event);
     spdlog::info("{}", EventLine(event));
   });
   const int living = supervisor_.Adopt();
   spdlog::info("supervisor {} of {}: {} sessions live", getpid(), store_.path(), living);
-  supervisor_.OnStoreGone([this] { Leave("the state directory was removed"); });
   signals_.async_wait([this](const Error& error, int signal) {
-    if (!error) Leave("signal " + std::to_string(signal));
+    if (!error) Leave("signal " + std::to_string(signal), kAnswerTime);
   });
-  if (absl::Status listening = http_.Listen(std::move(listener)); !listening.ok()) return listening;
-  LookIdle();
+  if (absl::Status listening = Listen(); !listening.ok()) return listening;
+  LookAround();
   uint64_t microseconds = 0;
   if (sd_watchdog_enabled(0, &microseconds) > 0) FeedWatchdog(milliseconds(microseconds / 2000));
   sd_notify(0, "READY=1");
@@ -115,68 +120,71 @@ void Server::FeedWatchdog(milliseconds every) {
   });
 }
 
-void Server::LookIdle() {
+absl::Status Server::Listen() {
+  absl::StatusOr<OwnedFd> listener = place_.Listen();
+  return listener.ok() ? http_.Listen(*std::move(listener)) : listener.status();
+}
+
+void Server::LookAround() {
+  LookAtPlace();
   const auto now = std::chrono::steady_clock::now();
   if (supervisor_.alive() > 0 || http_.connections() > 0) busy_ = now;
   if (options_.idle_exit > 0 && now - busy_ > std::chrono::seconds(options_.idle_exit)) {
-    return Leave("idle");
+    return Leave("idle", kDrainTime);  // nobody waits for what does not end
   }
-  idle_.expires_after(kIdleLook);
-  idle_.async_wait([this](const Error& error) {
-    if (!error) LookIdle();
+  if (leaving_) return;
+  look_.expires_after(kLook);
+  look_.async_wait([this](const Error& error) {
+    if (!error) LookAround();
   });
 }
 
-// Sessions stay. Who has connected already is answered; starts in flight are finished.
-void Server::Leave(const std::string& why) {
+// Somebody may have removed our files, or the whole directory: sessions that live need neither, but
+// whoever looks for them does.
+void Server::LookAtPlace() {
+  const ServePlace::Finding finding = place_.Look();
+  switch (finding) {
+    case ServePlace::Finding::kOurs: return;
+    case ServePlace::Finding::kNoDirectory:
+      // A directory that cannot be made again is nobody's business when nothing lives.
+      if (supervisor_.alive() == 0) Leave("the state directory was removed", kAnswerTime);
+      return;
+    case ServePlace::Finding::kLost:
+      return Leave("the state directory was removed, another supervisor has the new one",
+                   kAnswerTime);
+    case ServePlace::Finding::kDirectoryNew:
+      spdlog::warn("{} was removed and made again; {} sessions live without a directory",
+                   store_.path(), supervisor_.alive());
+      supervisor_.ReadStoreAnew();
+      break;
+    case ServePlace::Finding::kSocketGone: spdlog::warn("the control socket was removed"); break;
+  }
+  http_.StopListening();
+  if (absl::Status listening = Listen(); !listening.ok()) {
+    spdlog::error("{}", std::string(listening.message()));
+  }
+}
+
+// Sessions stay. Who has connected already is answered, starts in flight are finished. The socket
+// goes first, and takes no more: whoever comes now finds none, and starts the next supervisor.
+void Server::Leave(const std::string& why, milliseconds answers) {
   if (std::exchange(leaving_, true)) return;
   spdlog::info("leaving: {}", why);
   sd_notify(0, "STOPPING=1");
+  place_.StopBeingFound();
   http_.StopListening();
-  idle_.expires_after(kDrainTime);
-  idle_.async_wait([this](const Error& error) {
-    if (!error) io_.stop();
+  LookLeaving(std::chrono::steady_clock::now(), answers);
+}
+
+void Server::LookLeaving(std::chrono::steady_clock::time_point told, milliseconds answers) {
+  const auto time = std::chrono::steady_clock::now() - told;
+  const bool starting = supervisor_.starting() > 0;
+  const bool answering = http_.connections() > 0 && time < answers;
+  if ((!starting && !answering) || time > kDrainTime) return io_.stop();
+  look_.expires_after(kLeaveLook);
+  look_.async_wait([this, told, answers](const Error& error) {
+    if (!error) LookLeaving(told, answers);
   });
-  supervisor_.Drain([this] {
-    idle_.expires_after(milliseconds(50));  // for answers that are on their way
-    idle_.async_wait([this](const Error& error) {
-      if (!error) io_.stop();
-    });
-  });
-}
-
-// Asks the supervisor that runs to leave; false when none runs.
-bool AskToLeave(int directory) {
-  absl::StatusOr<OwnedFd> connection = ConnectControlSocket(directory);
-  if (!connection.ok()) return false;
-  const std::string request =
-      "POST /v1/shutdown HTTP/1.1\r\nHost: sessiond\r\nContent-Length: 0\r\n\r\n";
-  return WriteAll(connection->get(), request.data(), request.size()).ok();
-}
-
-// One supervisor a state directory: the lock decides.
-std::optional<LockFile> TakePlace(const SessionStore& store, const ServeOptions& options) {
-  if (options.replace) AskToLeave(store.fd());
-  for (int i = 0; i < kPlaceTries; ++i) {
-    SysResult<LockFile> lock = LockFile::Acquire(store.fd(), kServeLockFile, LockWait::kTry);
-    if (lock.ok()) return std::move(*lock);
-    if (lock.error() != EWOULDBLOCK) {
-      spdlog::error("{}/{}: {}", store.path(), kServeLockFile, strerror(lock.error()));
-      return std::nullopt;
-    }
-    // It runs, and is not about to leave.
-    if (!options.replace && ConnectControlSocket(store.fd()).ok()) return std::nullopt;
-    std::this_thread::sleep_for(kPlaceWait);
-  }
-  return std::nullopt;
-}
-
-absl::StatusOr<OwnedFd> Listener(const SessionStore& store, std::string* temporary) {
-  if (sd_listen_fds(1) == 1) {
-    fcntl(SD_LISTEN_FDS_START, F_SETFD, FD_CLOEXEC);
-    return OwnedFd(SD_LISTEN_FDS_START);
-  }
-  return BindControlSocket(store.fd(), temporary);
 }
 
 int Refuse(ServeOptions& options, int code, const std::string& message) {
@@ -198,26 +206,19 @@ int Serve(const ServeOptions& chosen) {
   if (!store.ok()) return Refuse(options, 125, std::string(store.status().message()));
   setenv("SESSIONCTL_STATE_DIR", store->path().c_str(), 1);
   if (chdir("/") != 0) return Refuse(options, 125, "chdir /");
-  std::string temporary;
-  absl::StatusOr<OwnedFd> listener = Listener(*store, &temporary);
-  if (!listener.ok()) return Refuse(options, 125, std::string(listener.status().message()));
-  const std::optional<LockFile> lock = TakePlace(*store, options);
-  if (!lock.has_value()) {
-    if (!temporary.empty()) unlinkat(store->fd(), temporary.c_str(), 0);
-    if (options.ready_fd >= 0 && ConnectControlSocket(store->fd()).ok()) {
-      TellReady(options.ready_fd, "ready");
-      return 0;
-    }
-    return Refuse(options, 1, "another supervisor runs in " + store->path());
+  absl::StatusOr<ServePlace> place = ServePlace::Take(*store, options.replace);
+  if (absl::IsAlreadyExists(place.status()) && options.ready_fd >= 0 &&
+      ConnectControlSocket(store->fd()).ok()) {
+    TellReady(options.ready_fd, "ready");
+    return 0;
   }
-  Server server(*store, options);
-  if (absl::Status started = server.Start(*std::move(listener)); !started.ok()) {
+  if (!place.ok()) {
+    return Refuse(options, absl::IsAlreadyExists(place.status()) ? 1 : 125,
+                  std::string(place.status().message()));
+  }
+  Server server(*store, *std::move(place), options);
+  if (absl::Status started = server.Start(); !started.ok()) {
     return Refuse(options, 125, std::string(started.message()));
-  }
-  if (!temporary.empty()) {
-    if (absl::Status placed = PlaceControlSocket(store->fd(), temporary); !placed.ok()) {
-      return Refuse(options, 125, std::string(placed.message()));
-    }
   }
   TellReady(options.ready_fd, "ready");
   server.Run();

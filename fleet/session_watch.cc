@@ -1,5 +1,6 @@
 // The supervisor's knowledge of the sessions that there are: adoption, the end of monitors, changes
 // in the store.
+#include <signal.h>
 #include <sys/inotify.h>
 #include <unistd.h>
 
@@ -30,6 +31,7 @@ std::string UnreadableText(const absl::StatusOr<SessionRecord>& record, const st
 
 int Supervisor::State::Adopt() {
   WatchStore();
+  store.RemoveAbandonedStarts();
   int living = 0;
   for (const std::string& id : store.Ids()) {
     SessionEntry* entry = Load(id);
@@ -47,8 +49,7 @@ void Supervisor::State::WatchStore() {
   store_events.assign(fd, error);
   const std::string path = "/proc/self/fd/" + std::to_string(store.fd());
   inotify_add_watch(fd, path.c_str(),
-                    IN_MOVED_TO | IN_MOVED_FROM | IN_CREATE | IN_DELETE | IN_DELETE_SELF |
-                        IN_MOVE_SELF | IN_ONLYDIR);
+                    IN_MOVED_TO | IN_MOVED_FROM | IN_CREATE | IN_DELETE | IN_ONLYDIR);
   ReadStoreEvents();
 }
 
@@ -64,9 +65,6 @@ void Supervisor::State::ReadStoreEvents() {
       const std::string name = event.len > 0 ? buffer.data() + at + sizeof(event) : "";
       at += static_cast<ssize_t>(sizeof(event) + event.len);
       if ((event.mask & IN_Q_OVERFLOW) != 0) self->Rescan();
-      if ((event.mask & (IN_DELETE_SELF | IN_MOVE_SELF)) != 0 && self->store_gone) {
-        self->store_gone();
-      }
       if (!IsSessionId(name)) continue;
       if ((event.mask & (IN_MOVED_TO | IN_CREATE)) != 0 && self->flying.count(name) == 0 &&
           self->FindEntry(name) == nullptr) {
@@ -77,6 +75,15 @@ void Supervisor::State::ReadStoreEvents() {
     }
     self->ReadStoreEvents();
   });
+}
+
+// The zygote holds the directory that is no more, too.
+void Supervisor::State::ReadStoreAnew() {
+  IoError ignored;
+  store_events.close(ignored);
+  WatchStore();
+  Rescan();
+  if (zygote->pid() > 0) kill(zygote->pid(), SIGKILL);
 }
 
 // Events were lost: what the store says now.

@@ -49,7 +49,6 @@ void Supervisor::State::Pump() {
     queue.pop_front();
     Launch(std::move(spawn));
   }
-  if (draining && drained && Starting() == 0) Post(std::exchange(drained, nullptr));
 }
 
 void Supervisor::State::Launch(QueuedSpawn spawn) {

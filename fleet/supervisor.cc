@@ -88,7 +88,6 @@ Supervisor::~Supervisor() = default;
 int Supervisor::Adopt() { return state_->Adopt(); }
 
 absl::Status Supervisor::Admit(int count) {
-  if (state_->draining) return absl::UnavailableError("the supervisor is leaving");
   return DecideAdmission(LookAtMachine(), {.max_sessions = state_->options.max_sessions},
                          alive() - starting(), starting(), count);
 }
@@ -192,13 +191,7 @@ int Supervisor::alive() const {
 }
 int Supervisor::starting() const { return state_->Starting(); }
 
-void Supervisor::Drain(std::function<void()> done) {
-  state_->draining = true;
-  state_->drained = std::move(done);
-  if (state_->Starting() == 0) state_->Post([state = state_] { state->drained(); });
-}
-
-void Supervisor::OnStoreGone(std::function<void()> gone) { state_->store_gone = std::move(gone); }
+void Supervisor::ReadStoreAnew() { state_->ReadStoreAnew(); }
 pid_t Supervisor::zygote_pid() const { return state_->zygote->pid(); }
 const SessionStore& Supervisor::store() const { return state_->store; }
 boost::asio::io_context& Supervisor::io() { return state_->io; }

@@ -150,11 +150,10 @@ class Supervisor {
   // Alive, being started or queued.
   int alive() const;
   int starting() const;  // queued and in flight
-  // No more starts; `done` when none is in flight any more.
-  void Drain(std::function<void()> done);
 
-  // `gone` is called when somebody has removed the state directory.
-  void OnStoreGone(std::function<void()> gone);
+  // To be called when the store holds another directory (SessionStore::Reopen). Sessions that live
+  // are kept until they end.
+  void ReadStoreAnew();
   pid_t zygote_pid() const;  // -1: none
 
   const SessionStore& store() const;

@@ -71,6 +71,7 @@ struct Supervisor::State : std::enable_shared_from_this<Supervisor::State> {
   void WatchStore();
   void ReadStoreEvents();
   void Rescan();
+  void ReadStoreAnew();
   SessionEntry* Load(const std::string& id);  // null: not in the store
   void ReadRecord(SessionEntry& entry);
   void WatchMonitor(SessionEntry& entry);
@@ -112,9 +113,6 @@ struct Supervisor::State : std::enable_shared_from_this<Supervisor::State> {
   std::unique_ptr<Zygote> zygote;
   Descriptor store_events;  // inotify
   WatchId next_watch = 1;
-  bool draining = false;
-  std::function<void()> drained;
-  std::function<void()> store_gone;  // the state directory was removed
 };
 
 }  // namespace sessionctl

@@ -117,6 +117,21 @@ absl::StatusOr<SessionStore> SessionStore::OpenDefault() {
   return Open(*path);
 }
 
+bool SessionStore::IsInPlace() const {
+  struct stat named;
+  SysResult<struct stat> held = Fstat(fd_.get());
+  return held.ok() && stat(path_.c_str(), &named) == 0 && named.st_dev == held->st_dev &&
+         named.st_ino == held->st_ino;
+}
+
+absl::Status SessionStore::Reopen() {
+  absl::StatusOr<SessionStore> again = Open(path_);
+  if (!again.ok()) return again.status();
+  // As one step: another thread may be using it.
+  if (dup3(again->fd(), fd_.get(), O_CLOEXEC) < 0) return ToStatus(errno, "dup3");
+  return absl::OkStatus();
+}
+
 absl::StatusOr<SessionDirectory> SessionStore::Create(const std::string& id) const {
   const std::string name = kUnfinishedPrefix + id;
   SysResult<OwnedFd> fd = MakeDirectoryBeneath(fd_.get(), name, 0700);

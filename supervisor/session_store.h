@@ -67,6 +67,12 @@ class SessionStore {
   const std::string& path() const { return path_; }
   int fd() const { return fd_.get(); }
 
+  // Is the held directory still the one at path()?
+  bool IsInPlace() const;
+  // Holds the directory at path() from now on, under the same descriptor, and makes it when it is
+  // missing. Errors: those of Open; then the old one stays.
+  absl::Status Reopen();
+
   // A new session's directory under a dotted name, invisible until Publish.
   absl::StatusOr<SessionDirectory> Create(const std::string& id) const;
   absl::Status Publish(const SessionDirectory& session) const;
