@@ -130,7 +130,11 @@ absl::StatusOr<std::string> Supervisor::Resolve(const std::string& reference) {
 
 std::vector<KnownSession> Supervisor::List(const Selector& selector) {
   std::vector<KnownSession> views;
-  for (const auto& [id, entry] : state_->sessions) {
+  for (auto& [id, entry] : state_->sessions) {
+    // One that was adopted while it started: nobody reports to us.
+    if (entry.alive && !entry.starting && entry.record.state == SessionState::kStarting) {
+      state_->ReadRecord(entry);
+    }
     KnownSession view = state_->View(entry);
     if (Matches(selector, view)) views.push_back(std::move(view));
   }

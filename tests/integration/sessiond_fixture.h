@@ -29,8 +29,9 @@ struct ApiReply {
 // What there is of a sessiond at one time.
 struct Traces {
   std::map<pid_t, std::string> processes;  // below the test, without zombies, by name
-  int descriptors = 0;                     // of sessiond
-  std::set<std::string> names;             // in the state directory, with dots
+  pid_t sessiond = 0;
+  int descriptors = 0;          // of sessiond
+  std::set<std::string> names;  // in the state directory, without its log
 };
 
 class SessiondTest : public CliTest {
@@ -81,7 +82,7 @@ class SessiondTest : public CliTest {
   std::vector<std::string> EventTypes(const std::string& id = "");
 
   Traces Look();
-  // Expects that processes, descriptors and names become what they were.
+  // Expects that processes, descriptors (of the same sessiond) and names become what they were.
   void ExpectTraces(const Traces& before);
 
  private:
