@@ -34,6 +34,11 @@ const std::vector<std::string>& IpcNames() {
   return names;
 }
 
+const std::vector<std::string>& ViewNames() {
+  static const auto& names = *new std::vector<std::string>{"auto", "private", "host"};
+  return names;
+}
+
 // The position of `name`, which the parser has checked, in the order of the enumeration.
 int IndexOf(const std::vector<std::string>& names, const std::string& name) {
   return static_cast<int>(std::find(names.begin(), names.end(), name) - names.begin());
@@ -55,7 +60,6 @@ std::string Normalize(const std::string& path) {
 Mount MakeMount(const std::string& path, const std::string& flag) {
   Mount mount;
   mount.host = MakeAbsolute(path);
-  mount.guest = mount.host;
   mount.alias = Normalize(mount.host);
   mount.where.source = flag;
   return mount;
@@ -200,6 +204,9 @@ void AddScalars(const PolicyFlags& flags, SessionPolicy& policy) {
   if (!flags.audit.empty()) {
     policy.audit = static_cast<AuditLevel>(IndexOf(AuditNames(), flags.audit));
   }
+  if (!flags.view.empty()) {
+    policy.filesystem.view = static_cast<ViewRule>(IndexOf(ViewNames(), flags.view));
+  }
   if (!flags.ipc.empty()) {
     policy.process.ipc = static_cast<IpcRule>(IndexOf(IpcNames(), flags.ipc));
   }
@@ -297,6 +304,10 @@ void AddProcessFlags(CLI::App& app, PolicyFlags& flags) {
           ""));
   AddList(app, "--allow-group", flags.allow_groups, "NAME", "Allow a group of system calls");
   AddList(app, "--deny-group", flags.deny_groups, "NAME", "Deny a group of system calls");
+  app.add_option("--view", flags.view,
+                 "What the session sees: auto, private (a root of its own), or host")
+      ->check(CLI::IsMember(ViewNames()))
+      ->group("Policy");
   app.add_option("--ipc", flags.ipc, "System V IPC: auto, none, or private (the session's own)")
       ->check(CLI::IsMember(IpcNames()))
       ->group("Policy");
@@ -346,10 +357,7 @@ absl::StatusOr<Mount> ParseMountFlag(const std::string& text) {
   if (has_destination && (parts[1].empty() || parts[1][0] != '/')) {
     return absl::InvalidArgumentError(text + ": the destination must be absolute");
   }
-  if (has_destination && Normalize(parts[1]) != mount.alias) {
-    return absl::InvalidArgumentError("--mount " + text +
-                                      ": a destination other than the source is not supported yet");
-  }
+  mount.guest = has_destination ? Normalize(parts[1]) : "";
   if (parts.size() == (has_destination ? 3U : 2U)) {
     if (absl::Status mode = ApplyMode(text, parts.back(), mount); !mode.ok()) return mode;
   }

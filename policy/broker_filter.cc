@@ -15,6 +15,7 @@
 #include <map>
 
 #include "policy/wall_plans.h"
+#include "sandbox/namespaces.h"
 
 namespace sessionctl {
 namespace {
@@ -66,7 +67,11 @@ std::vector<BrokerNeed> MakeNeeds() {
         {"ioctl", {IntIs(1, SECCOMP_IOCTL_NOTIF_SEND)}},
         {"ioctl", {IntIs(1, SECCOMP_IOCTL_NOTIF_ADDFD)}}}},
       {"looking at its caller",
-       {{"process_vm_readv"}, {"pidfd_open"}, {"pidfd_getfd"}, {"prlimit64", {WordIs(2, 0)}}}},
+       {{"process_vm_readv"},
+        {"pidfd_open"},
+        {"pidfd_getfd"},
+        {"prlimit64", {WordIs(2, 0)}},
+        {"ioctl", {IntIs(1, kNsGetPidFromPidns)}}}},
       {"resolving and deciding",
        {{"openat"},
         {"openat2"},

@@ -285,15 +285,11 @@ absl::StatusOr<Mount> ResolveMount(const Mount& mount, const PolicyVariables& va
   resolved.host = *canonical;
   absl::StatusOr<std::string> guest = ExpandVariables(mount.guest, variables);
   if (!guest.ok()) return InvalidMount(mount, std::string(guest.status().message()));
-  if (!guest->empty()) {
-    const std::string normalized = NormalizeLexically(*guest);
-    if (normalized != resolved.host && normalized != resolved.alias) {
-      return InvalidMount(mount, absl::StrCat("cannot be shown as ", *guest,
-                                              ": guest paths other than the host path are not "
-                                              "supported yet"));
-    }
+  if (!guest->empty() && ((*guest)[0] != '/' || guest->find('\0') != std::string::npos)) {
+    return InvalidMount(mount,
+                        absl::StrCat("cannot be shown at ", *guest, ": not an absolute path"));
   }
-  resolved.guest = resolved.host;
+  resolved.guest = guest->empty() ? "" : NormalizeLexically(*guest);
   resolved.create = false;
   return resolved;
 }

@@ -27,8 +27,9 @@ std::vector<std::string> WritableMounts(const std::vector<Mount>& mounts,
                                         const PolicyVariables& variables);
 
 // Expands, creates when asked to (for whom the session runs as), canonicalises and checks one
-// mount. Errors: kInvalidArgument (the key and why; also when a link in one of the `writable`
-// mounts leads out of it), kNotFound, kPermissionDenied.
+// mount; its guest path is only normalized (view_plan.h decides on it). Errors: kInvalidArgument
+// (the key and why; also when a link in one of the `writable` mounts leads out of it), kNotFound,
+// kPermissionDenied.
 absl::StatusOr<Mount> ResolveMount(const Mount& mount, const PolicyVariables& variables,
                                    const SessionIdentity& identity,
                                    const std::vector<std::string>& writable);

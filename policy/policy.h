@@ -26,6 +26,9 @@ enum class SymlinkRule { kBeneath, kNone };  // kNone: every link is refused (EL
 enum class HardlinkRule { kAny, kSingle };   // kSingle: a file with two names is refused
 enum class MediationScope { kAuto, kWrites, kAll };
 enum class SharedMemoryRule { kNone, kPrivate };
+// kAuto: private where the policy needs it (a guest path that is not the host's), else the host's.
+enum class ViewRule { kAuto, kPrivate, kHost };
+enum class TmpRule { kNone, kPrivate };
 // kAuto: private where that costs nothing (a caller with CAP_SYS_ADMIN), else none.
 enum class IpcRule { kAuto, kNone, kPrivate };
 enum class NetworkMode { kNone, kHost, kAllow };
@@ -33,7 +36,7 @@ enum class AuditLevel { kOff, kDenials, kChanges, kAll };
 
 struct Mount {
   std::string host;   // absolute; canonical (no links, no "..") once resolved
-  std::string guest;  // equals host until guest paths exist
+  std::string guest;  // where the session sees it; the host's path in the host's view
   std::string
       alias;  // the absolute path as the user spelled it, lexically normalized; may equal host
   MountMode mode = MountMode::kReadWrite;
@@ -56,6 +59,8 @@ struct FilesystemPolicy {
   std::vector<std::string> devices;  // device nodes, read and write
   // kPrivate: POSIX shared memory and semaphores work, in a /dev/shm of the session's own.
   SharedMemoryRule shared_memory = SharedMemoryRule::kNone;
+  ViewRule view = ViewRule::kAuto;
+  TmpRule tmp = TmpRule::kPrivate;  // /tmp in a private view
 };
 
 struct ProcessPolicy {

@@ -14,6 +14,7 @@
 #include "policy/grant_resolver.h"
 #include "policy/path_text.h"
 #include "policy/syscall_groups.h"
+#include "policy/view_plan.h"
 #include "policy/wall_plans.h"
 
 namespace sessionctl {
@@ -110,6 +111,9 @@ void DecideIpc(const KernelFeatures& features, CompiledPolicy* compiled) {
     compiled->ipc_reason = "the policy allows the group ipc";
   } else if (process.ipc == IpcRule::kNone) {
     compiled->ipc_reason = "process.ipc is \"none\"";
+  } else if (compiled->view.is_private) {
+    compiled->ipc = compiled->view.as_user ? IpcPlan::kUserNamespace : IpcPlan::kNamespace;
+    compiled->ipc_reason = "the session has a view of its own";
   } else if (features.ipc_namespaces) {
     compiled->ipc = IpcPlan::kNamespace;
     compiled->ipc_reason = "whoever starts it may make an IPC namespace";
@@ -171,13 +175,18 @@ absl::StatusOr<std::vector<Mount>> ResolveMounts(const SessionPolicy& policy,
 }
 
 // Why reads have to be mediated, as the policy stands; "" when they may be native.
-std::string ReasonToMediateReads(const std::vector<Mount>& mounts, CapabilitySet kept) {
+std::string ReasonToMediateReads(const CompiledPolicy& compiled) {
+  const std::vector<Mount>& mounts = compiled.policy.mounts;
+  const CapabilitySet kept = compiled.identity.kept;
   if ((kept & CapabilityBit(CAP_MKNOD)) != 0) {
     return "the session keeps mknod, and may not open the devices that it makes";
   }
   if (mounts.size() > 1) {
     return absl::StrCat(mounts.size(),
                         " mounts are islands: a link in one must not lead a read into another");
+  }
+  if (!mounts.empty() && compiled.mounts.size() > mounts.size()) {
+    return "a link in a mount must not lead a read into the session's own /tmp";
   }
   for (const Mount& mount : mounts) {
     if (!mount.deny.empty()) {
@@ -194,9 +203,8 @@ std::string ReasonToMediateReads(const std::vector<Mount>& mounts, CapabilitySet
 }
 
 absl::Status DecideReads(int landlock_abi, CompiledPolicy* compiled) {
-  const std::string reason =
-      landlock_abi < 1 ? "this kernel has no Landlock that could decide them"
-                       : ReasonToMediateReads(compiled->policy.mounts, compiled->identity.kept);
+  const std::string reason = landlock_abi < 1 ? "this kernel has no Landlock that could decide them"
+                                              : ReasonToMediateReads(*compiled);
   switch (compiled->policy.scope) {
     case MediationScope::kAll:
       compiled->reads_mediated = true;
@@ -218,8 +226,9 @@ absl::Status DecideReads(int landlock_abi, CompiledPolicy* compiled) {
 
 // The directory the policy names; else the caller's own when a mount covers it; else the first
 // mount; else "/".
-absl::StatusOr<std::string> ChooseWorkingDirectory(const SessionPolicy& policy,
+absl::StatusOr<std::string> ChooseWorkingDirectory(const CompiledPolicy& compiled,
                                                    const PolicyVariables& variables) {
+  const SessionPolicy& policy = compiled.policy;
   if (policy.process.working_directory.has_value()) {
     const std::string key = "policy: process.working_directory: ";
     absl::StatusOr<std::string> path =
@@ -230,8 +239,13 @@ absl::StatusOr<std::string> ChooseWorkingDirectory(const SessionPolicy& policy,
     if (path->empty() || (*path)[0] != '/' || path->find('\0') != std::string::npos) {
       return absl::InvalidArgumentError(absl::StrCat(key, *path, ": not an absolute path"));
     }
+    const std::string host = HostPathOf(compiled, *path);
+    if (host.empty()) {
+      return absl::InvalidArgumentError(
+          absl::StrCat(key, *path, ": not in the session's private view"));
+    }
     struct stat status;
-    if (stat(path->c_str(), &status) != 0) {
+    if (stat(host.c_str(), &status) != 0) {
       return absl::NotFoundError(absl::StrCat(key, *path, ": ", strerrordesc_np(errno)));
     }
     if (!S_ISDIR(status.st_mode)) {
@@ -243,17 +257,19 @@ absl::StatusOr<std::string> ChooseWorkingDirectory(const SessionPolicy& policy,
   if (getcwd(buffer, sizeof buffer) != nullptr) {
     const std::string here = buffer;
     for (const Mount& mount : policy.mounts) {
-      if (IsAtOrBelow(here, mount.host)) return here;
+      if (IsAtOrBelow(here, mount.host)) return mount.guest + here.substr(mount.host.size());
     }
   }
-  return policy.mounts.empty() ? "/" : policy.mounts.front().host;
+  return policy.mounts.empty() ? "/" : policy.mounts.front().guest;
 }
 
 // The lists again, as what was found: a resolved policy names no path that is not there.
 FilesystemPolicy CanonicalFilesystem(const std::vector<SystemGrant>& grants,
-                                     SharedMemoryRule shared_memory) {
-  FilesystemPolicy filesystem;
-  filesystem.shared_memory = shared_memory;
+                                     const FilesystemPolicy& written) {
+  FilesystemPolicy filesystem = written;
+  filesystem.read.clear();
+  filesystem.exec.clear();
+  filesystem.devices.clear();
   for (const SystemGrant& grant : grants) {
     if (grant.device) filesystem.devices.push_back(grant.path);
     if (grant.exec) filesystem.exec.push_back(grant.path);
@@ -287,7 +303,8 @@ PolicyVariables VariablesOf(const PolicyVariables& caller, const CompiledPolicy&
   return variables;
 }
 
-absl::Status ResolveGrants(const PolicyVariables& variables, CompiledPolicy* compiled) {
+absl::Status ResolveGrants(const KernelFeatures& features, const PolicyVariables& variables,
+                           CompiledPolicy* compiled) {
   absl::StatusOr<std::vector<Mount>> mounts =
       ResolveMounts(compiled->policy, variables, compiled->identity);
   if (!mounts.ok()) return mounts.status();
@@ -296,6 +313,7 @@ absl::Status ResolveGrants(const PolicyVariables& variables, CompiledPolicy* com
       !kept.ok()) {
     return kept;
   }
+  if (absl::Status decided = DecideView(features, compiled); !decided.ok()) return decided;
   absl::StatusOr<std::vector<CompiledMount>> compiled_mounts =
       CompileMounts(compiled->policy.mounts);
   if (!compiled_mounts.ok()) return compiled_mounts.status();
@@ -304,10 +322,14 @@ absl::Status ResolveGrants(const PolicyVariables& variables, CompiledPolicy* com
       ResolveSystemGrants(compiled->policy.filesystem, compiled->policy.mounts);
   if (!system.ok()) return system.status();
   compiled->system = *std::move(system);
-  compiled->policy.filesystem =
-      CanonicalFilesystem(compiled->system, compiled->policy.filesystem.shared_memory);
+  for (const std::vector<std::string>* paths :
+       {&compiled->policy.filesystem.read, &compiled->policy.filesystem.exec}) {
+    compiled->view.spelled.insert(compiled->view.spelled.end(), paths->begin(), paths->end());
+  }
+  if (absl::Status completed = CompleteView(compiled); !completed.ok()) return completed;
+  compiled->policy.filesystem = CanonicalFilesystem(compiled->system, compiled->policy.filesystem);
   compiled->private_shared_memory = WantsPrivateSharedMemory(compiled->policy);
-  absl::StatusOr<std::string> directory = ChooseWorkingDirectory(compiled->policy, variables);
+  absl::StatusOr<std::string> directory = ChooseWorkingDirectory(*compiled, variables);
   if (!directory.ok()) return directory.status();
   compiled->working_directory = *std::move(directory);
   return absl::OkStatus();
@@ -328,7 +350,9 @@ absl::StatusOr<CompiledPolicy> CompilePolicy(const SessionPolicy& policy,
     status = CheckLandlock(policy.kernel, features.landlock_abi, &compiled.missing_walls);
   }
   if (status.ok()) status = DecideIdentity(features.landlock_abi, &compiled);
-  if (status.ok()) status = ResolveGrants(VariablesOf(variables, compiled), &compiled);
+  if (status.ok()) {
+    status = ResolveGrants(features, VariablesOf(variables, compiled), &compiled);
+  }
   if (status.ok()) status = DecideReads(features.landlock_abi, &compiled);
   if (status.ok()) {
     absl::StatusOr<NetworkPlan> network =

@@ -15,6 +15,7 @@
 #include "policy/mediated_call.h"
 #include "policy/network_plan.h"
 #include "policy/policy.h"
+#include "policy/walked_directories.h"
 #include "sandbox/kernel_features.h"
 #include "sandbox/seccomp_filter.h"
 
@@ -26,6 +27,8 @@ struct CompiledMount {
   GlobSet read_only;
   // The session's own /dev/shm, made by the broker's parent, who must be able to remove it.
   bool is_shared_memory = false;
+  // The /tmp of a private view: in memory, and no directory of the host's.
+  bool is_private_tmp = false;
 };
 
 // A path outside every mount: read-only tree, or a device.
@@ -65,6 +68,15 @@ enum class IpcPlan {
   kUserNamespace,  // the same, with a user namespace, because an ordinary user needs one for it
 };
 
+// What of the machine the session sees.
+struct ViewPlan {
+  bool is_private = false;
+  std::string reason;                // why, in a sentence
+  bool as_user = false;              // an ordinary user needs a user namespace for it
+  std::vector<std::string> spelled;  // system paths as the policy writes them
+  std::vector<WalkedLink> links;     // that lead to what is granted
+};
+
 struct CompiledPolicy {
   SessionPolicy policy;  // as resolved: extends and variables expanded, paths canonical
   std::vector<CompiledMount> mounts;  // longest guest path first
@@ -76,6 +88,7 @@ struct CompiledPolicy {
   NetworkPlan network;
   // The broker makes a /dev/shm of the session's own.
   bool private_shared_memory = false;
+  ViewPlan view;
   IpcPlan ipc = IpcPlan::kRefused;
   std::string ipc_reason;       // why, in a sentence
   LandlockPlan broker_domain;   // the outer one

@@ -79,10 +79,14 @@ void AppendGrants(const CompiledPolicy& compiled, std::string* text) {
     absl::StrAppend(text, "  shm  ", kSharedMemoryPath,
                     ": the session's own, empty at its start, removed at its end\n");
   }
-  absl::StrAppend(text, "  everything else: none\nWorking directory: ", compiled.working_directory,
-                  "\nReads: ", compiled.reads_mediated ? "mediated" : "native", ", because ",
-                  compiled.reads_reason, "\nSystem V IPC: ", IpcText(compiled.ipc), ", because ",
-                  compiled.ipc_reason, "\n");
+  absl::StrAppend(
+      text, "  everything else: none\nView: ",
+      compiled.view.is_private ? "private (a root of the session's own: nothing else is there)"
+                               : "the host's",
+      ", because ", compiled.view.reason, "\nWorking directory: ", compiled.working_directory,
+      "\nReads: ", compiled.reads_mediated ? "mediated" : "native", ", because ",
+      compiled.reads_reason, "\nSystem V IPC: ", IpcText(compiled.ipc), ", because ",
+      compiled.ipc_reason, "\n");
 }
 
 std::string GroupNumbers(const std::vector<gid_t>& groups) {

@@ -228,6 +228,15 @@ std::vector<PolicyKey<SessionPolicy>> SectionKeys() {
                  "What /dev/shm is: nothing, or the session's own and empty at its start.",
                  {"none", "private"},
                  [](P& policy) -> SharedMemoryRule& { return policy.filesystem.shared_memory; }),
+      EnumKey<P>("filesystem", "view",
+                 "What of the machine the session sees: a root of its own where the policy needs "
+                 "it, always, or the host's.",
+                 {"auto", "private", "host"},
+                 [](P& policy) -> ViewRule& { return policy.filesystem.view; }),
+      EnumKey<P>("filesystem", "tmp",
+                 "What /tmp is in a private view: nothing, or the session's own and empty at its "
+                 "start.",
+                 {"none", "private"}, [](P& policy) -> TmpRule& { return policy.filesystem.tmp; }),
       EnumKey<P>("mediation", "scope",
                  "Which opens the broker carries out: what the policy makes necessary, all that "
                  "may write, or reads too.",
@@ -265,8 +274,10 @@ std::vector<PolicyKey<Mount>> MakeMountKeys() {
       Checked(StringKey<Mount>("", "host", "The directory. {session} and {user} expand.",
                                [](Mount& mount) -> std::string& { return mount.host; }),
               CheckAbsolute),
-      Checked(StringKey<Mount>("", "guest", "Where the session sees it: for now the host path.",
-                               [](Mount& mount) -> std::string& { return mount.guest; }),
+      Checked(StringKey<Mount>(
+                  "", "guest",
+                  "Where the session sees it. Other than the host path only in a private view.",
+                  [](Mount& mount) -> std::string& { return mount.guest; }),
               CheckAbsolute),
       EnumKey<Mount>("", "mode", "Whether the session may write.", {"ro", "rw"},
                      [](Mount& mount) -> MountMode& { return mount.mode; }),

@@ -25,12 +25,14 @@ std::pair<std::string, std::string> SplitFirst(const std::string& path) {
   return {path.substr(0, slash), path.substr(slash + 1)};
 }
 
-}  // namespace
+struct Walk {
+  std::vector<std::string> directories;
+  std::vector<WalkedLink> links;
+};
 
-std::vector<std::string> WalkedDirectories(const std::string& path) {
-  std::vector<std::string> walked;
+Walk WalkAlong(const std::string& path) {
+  Walk walk;
   std::string here;  // a real path, "" for the root
-  int links = 0;
   for (std::string rest = path; !rest.empty();) {
     auto [name, behind] = SplitFirst(rest);
     rest = std::move(behind);
@@ -39,18 +41,27 @@ std::vector<std::string> WalkedDirectories(const std::string& path) {
       here.resize(here.empty() ? 0 : here.rfind('/'));
       continue;
     }
-    walked.push_back(here.empty() ? "/" : here);
+    walk.directories.push_back(here.empty() ? "/" : here);
     const std::string next = here + "/" + name;
     const std::optional<std::string> target = LinkText(next);
     if (!target.has_value()) {
       here = next;
       continue;
     }
-    if (++links > kMaxLinks) break;
+    if (walk.links.size() == kMaxLinks) break;
+    walk.links.push_back({next, *target});
     if (target->starts_with('/')) here.clear();
     rest = *target + "/" + rest;
   }
-  return walked;
+  return walk;
 }
+
+}  // namespace
+
+std::vector<std::string> WalkedDirectories(const std::string& path) {
+  return WalkAlong(path).directories;
+}
+
+std::vector<WalkedLink> WalkedLinks(const std::string& path) { return WalkAlong(path).links; }
 
 }  // namespace sessionctl

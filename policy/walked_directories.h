@@ -13,6 +13,13 @@ namespace sessionctl {
 // Ends where the kernel would refuse to go on (40 links).
 std::vector<std::string> WalkedDirectories(const std::string& path);
 
+struct WalkedLink {
+  std::string path;  // its directory's real path, and its name
+  std::string text;
+};
+// The symbolic links that such a walk follows, in order.
+std::vector<WalkedLink> WalkedLinks(const std::string& path);
+
 }  // namespace sessionctl
 
 #endif  // POLICY_WALKED_DIRECTORIES_H_

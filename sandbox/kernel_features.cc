@@ -268,7 +268,7 @@ KernelFeatures ProbeKernelFeatures() {
   features.pidfd_thread = PidfdOpen(gettid(), kPidfdThread).ok();
   features.fchmodat2 = ProbeFchmodat2();
   features.memfd_noexec_seal = ProbeMemfdNoexecSeal();
-  features.ipc_namespaces = MayMakeIpcNamespace();
+  features.ipc_namespaces = MayMakeNamespaces();
   features.cgroup = ProbeCgroup();
   ProbeWithChild(features);
   return features;

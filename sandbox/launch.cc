@@ -173,6 +173,7 @@ void LaunchPlan::BecomeInit() const {
   setsid();
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   prctl(PR_SET_NAME, "session-init");
+  ForgetWords(memory);
   for (int fd = 0; fd <= 2; ++fd) dup2(null, fd);
   if (init_channel > 3) syscall(kNrCloseRange, 3, init_channel - 1, 0);
   syscall(kNrCloseRange, init_channel + 1, ~0U, 0);

@@ -12,7 +12,7 @@
 #include <string>
 #include <vector>
 
-#include "sandbox/base/heap.h"
+#include "sandbox/base/own_memory.h"
 #include "sandbox/base/owned_fd.h"
 #include "sandbox/base/sys_result.h"
 #include "sandbox/capabilities.h"
@@ -89,7 +89,7 @@ class LaunchPlan {
   void (*run_init)(const LaunchPlan& plan) = nullptr;
   int init_channel = -1;
   int null = -1;
-  HeapStart heap;  // init lets go of all that was ever allocated
+  OwnMemory memory;  // init lets go of all that was ever allocated
 
   // Never returns. Fences the calling process in, hands the listener to the broker, starts the
   // session's init (its process id goes over `channel`), executes the command.

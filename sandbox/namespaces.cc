@@ -3,11 +3,15 @@
 #include <fcntl.h>
 #include <linux/capability.h>
 #include <sched.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <cstring>
+#include <string>
+#include <utility>
 
 #include "sandbox/base/syscalls.h"
 #include "sandbox/capabilities.h"
@@ -30,25 +34,49 @@ SysStatus MapId(const char* path, unsigned id) {
 
 }  // namespace
 
-bool MayMakeIpcNamespace() {
+bool MayMakeNamespaces() {
   SysResult<CapabilityState> state = GetCapabilities();
   return state.ok() && (state->effective & CapabilityBit(CAP_SYS_ADMIN)) != 0;
 }
 
-SysStatus EnterIpcNamespace() {
-  if (unshare(CLONE_NEWIPC) != 0) return LastErrno();
+SysStatus EnterNamespaces(int flags) {
+  if (unshare(flags) != 0) return LastErrno();
   return Done{};
 }
 
-SysStatus EnterIpcNamespaceAsUser() {
+SysStatus EnterNamespacesAsUser(int flags) {
   const unsigned uid = geteuid();
   const unsigned gid = getegid();
-  if (unshare(CLONE_NEWUSER | CLONE_NEWIPC) != 0) return LastErrno();
+  if (unshare(CLONE_NEWUSER | flags) != 0) return LastErrno();
   // The new capabilities made the process undumpable, and its own /proc files root's (trap 19).
   if (prctl(PR_SET_DUMPABLE, 1, 0, 0, 0) != 0) return LastErrno();
   if (SysStatus denied = WriteProcFile("/proc/self/setgroups", "deny"); !denied.ok()) return denied;
   if (SysStatus mapped = MapId("/proc/self/uid_map", uid); !mapped.ok()) return mapped;
   return MapId("/proc/self/gid_map", gid);
+}
+
+SysResult<pid_t> TranslateProcessId(int id_namespace, pid_t number) {
+  const int found = ioctl(id_namespace, kNsGetPidFromPidns, number);
+  if (found < 0) return LastErrno();
+  if (found == 0) return Errno(ESRCH);
+  return found;
+}
+
+std::string WhatForbidsUserNamespaces() {
+  const std::pair<const char*, const char*> switches[] = {
+      {"user/max_user_namespaces", "0"},
+      {"kernel/unprivileged_userns_clone", "0"},  // Debian's
+      {"kernel/apparmor_restrict_unprivileged_userns", "1"},
+  };
+  for (const auto& [name, forbids] : switches) {
+    const std::string path = std::string("/proc/sys/") + name;
+    SysResult<std::string> value = ReadSmallFile(AT_FDCWD, path.c_str(), 32);
+    if (!value.ok() || *value != std::string(forbids) + "\n") continue;
+    std::string sysctl = name;
+    std::replace(sysctl.begin(), sysctl.end(), '/', '.');
+    return "sysctl " + sysctl + " = " + forbids;
+  }
+  return "";
 }
 
 }  // namespace sessionctl

@@ -50,8 +50,20 @@ uint64_t StatusField(std::string_view text, std::string_view name, int base) {
   return strtoull(text.data() + at + name.size(), nullptr, base);
 }
 
+// The last of the numbers behind "Name:\t": what it is in the innermost namespace.
+pid_t LastOfField(std::string_view text, std::string_view name) {
+  const size_t at = text.find(name);
+  if (at == std::string_view::npos) return 0;
+  std::string_view line = text.substr(at + name.size());
+  line = line.substr(0, line.find('\n'));
+  const size_t tab = line.rfind('\t');
+  return atoi(std::string(tab == std::string_view::npos ? line : line.substr(tab + 1)).c_str());
+}
+
 RemoteTask::Status ParseStatus(std::string_view text) {
   RemoteTask::Status status;
+  status.own_thread = LastOfField(text, "\nNSpid:\t");
+  status.own_thread_group = LastOfField(text, "\nNStgid:\t");
   status.umask = static_cast<mode_t>(StatusField(text, "\nUmask:\t", 8));
   status.thread_group = static_cast<pid_t>(StatusField(text, "\nTgid:\t", 10));
   constexpr std::string_view kState = "\nState:\t";

@@ -24,6 +24,9 @@ class RemoteTask {
   struct Status {
     char state = 0;  // 'R', 'S', 'D' …, as proc_pid_status(5) has it
     pid_t thread_group = 0;
+    // The same two numbers, of the thread and of its group, as the thread itself knows them.
+    pid_t own_thread = 0;
+    pid_t own_thread_group = 0;
     mode_t umask = 0;
   };
 

@@ -25,8 +25,8 @@
 #include "sandbox/base/raw_log.h"
 #include "sandbox/base/syscalls.h"
 #include "sandbox/landlock.h"
+#include "sandbox/landlock_uapi.h"
 #include "sandbox/launch.h"
-#include "sandbox/namespaces.h"
 #include "sandbox/notifier.h"
 #include "sandbox/seccomp_filter.h"
 #include "sandbox/walls.h"
@@ -38,6 +38,7 @@
 #include "supervisor/session_identity.h"
 #include "supervisor/session_init.h"
 #include "supervisor/session_limits.h"
+#include "supervisor/session_namespaces.h"
 
 namespace sessionctl {
 namespace {
@@ -84,10 +85,11 @@ class BrokerProcess {
   void CloseInherited() const;
   absl::Status Prepare();
   absl::Status AssumeIdentity();
-  absl::Status EnterNamespaces() const;
+  absl::Status EnterNamespaces();
   absl::Status EnterDomain();
   void StartSession();
   void ForkCommand(LaunchPlan& plan);
+  SysResult<pid_t> Fork(LaunchPlan& plan) const;
   SysResult<OwnedFd> BorrowListener(int channel) const;
   void TakeListener(int channel);
   void AwaitExec(int status, int channel);
@@ -103,13 +105,15 @@ class BrokerProcess {
   std::string ExecFailure(const LaunchFailure& failure, int* exit_code) const;
 
   const BrokerOptions& options_;
-  const CompiledPolicy policy_;
+  CompiledPolicy policy_;              // from EnterNamespaces on as it reads inside
   const SessionCgroup* const cgroup_;  // null: none
   OwnedFd events_;
   const pid_t parent_;
   const sigset_t mask_;  // what the command starts with
   OwnedFd signals_;
   OwnedFd null_;
+  SessionNamespaces namespaces_;
+  OwnMemory memory_;
   std::unique_ptr<SessionView> view_;
   std::unique_ptr<LandlockRuleset> session_ruleset_;
   std::vector<sock_filter> filter_;
@@ -156,22 +160,27 @@ void BrokerProcess::CloseInherited() const {
   CloseAllBut(keep);
 }
 
-// Broker and session share it: the broker needs nobody's objects, and may make those of the
-// session.
-absl::Status BrokerProcess::EnterNamespaces() const {
-  SysStatus entered = Done{};
-  if (policy_.ipc == IpcPlan::kNamespace) entered = EnterIpcNamespace();
-  if (policy_.ipc == IpcPlan::kUserNamespace) entered = EnterIpcNamespaceAsUser();
+// Broker and session share them: the broker needs nobody's objects, and may make those of the
+// session. What it needs of the host is held before.
+absl::Status BrokerProcess::EnterNamespaces() {
+  HoldOwnDescriptors();  // without, the same goes by absolute paths
+  memory_ = FindOwnMemory();
+  SysResult<OwnedFd> proc = OpenAt(AT_FDCWD, "/proc", O_PATH | O_DIRECTORY);
+  if (!proc.ok()) {
+    return absl::FailedPreconditionError(absl::StrCat("/proc: ", strerror(proc.error())));
+  }
+  if (absl::Status scored = TakeOomScore(policy_); !scored.ok()) return scored;
+  if (absl::Status entered = namespaces_.Enter(memory_, &policy_); !entered.ok()) return entered;
   DieWithParent();
-  if (entered.ok()) return absl::OkStatus();
-  return absl::FailedPreconditionError(
-      absl::StrCat("an IPC namespace of the session's own: ", strerror(entered.error()),
-                   " (are user namespaces allowed? process.ipc = \"none\" does without)"));
+  absl::StatusOr<SessionView> view =
+      SessionView::Create(policy_, std::move(*proc), namespaces_.process_ids());
+  if (!view.ok()) return view.status();
+  view_ = std::make_unique<SessionView>(*std::move(view));
+  return absl::OkStatus();
 }
 
 absl::Status BrokerProcess::Prepare() {
   CloseInherited();
-  if (absl::Status entered = EnterNamespaces(); !entered.ok()) return entered;
   if (prctl(PR_SET_CHILD_SUBREAPER, 1) != 0) {
     return absl::InternalError(absl::StrCat("PR_SET_CHILD_SUBREAPER: ", strerror(errno)));
   }
@@ -182,10 +191,7 @@ absl::Status BrokerProcess::Prepare() {
     return absl::FailedPreconditionError("/dev/null is not the null device");
   }
   null_ = std::move(*null);
-  HoldOwnDescriptors();  // without, the same goes by absolute paths
-  absl::StatusOr<SessionView> view = SessionView::Create(policy_);
-  if (!view.ok()) return view.status();
-  view_ = std::make_unique<SessionView>(*std::move(view));
+  if (absl::Status entered = EnterNamespaces(); !entered.ok()) return entered;
   absl::StatusOr<std::vector<sock_filter>> filter = CompileFilter(policy_.filter);
   if (!filter.ok()) return filter.status();
   filter_ = *std::move(filter);
@@ -215,15 +221,25 @@ absl::Status BrokerProcess::AssumeIdentity() {
 }
 
 // Both rulesets are made before the first is enforced: inside it, not every grant can be opened any
-// more.
+// more. Where the session has process ids of its own, the command is made by who may enter them,
+// and so before the broker gives up what it does not keep (ForkCommand).
 absl::Status BrokerProcess::EnterDomain() {
-  if (absl::Status assumed = AssumeIdentity(); !assumed.ok()) return assumed;
+  if (!namespaces_.has_private_view()) {
+    if (absl::Status assumed = AssumeIdentity(); !assumed.ok()) return assumed;
+  }
   if (policy_.session_domain.handled_fs == 0) return absl::OkStatus();  // best_effort, no Landlock
   absl::StatusOr<LandlockRuleset> session = MakeRuleset(policy_.session_domain, *view_);
   if (!session.ok()) return session.status();
   session_ruleset_ = std::make_unique<LandlockRuleset>(*std::move(session));
   absl::StatusOr<LandlockRuleset> broker = MakeRuleset(policy_.broker_domain, *view_);
   if (!broker.ok()) return broker.status();
+  if (namespaces_.has_private_view()) {
+    const uint64_t read = landlock::kFsReadFile | landlock::kFsReadDir;
+    const uint64_t handled = policy_.broker_domain.handled_fs;
+    if (absl::Status added = broker->Allow(view_->proc(), read & handled); !added.ok()) {
+      return added;
+    }
+  }
   if (!kWalls.broker_landlock) return absl::OkStatus();
   if (SysStatus restricted = broker->RestrictSelf(); !restricted.ok()) {
     return absl::InternalError(
@@ -260,7 +276,7 @@ void BrokerProcess::StartSession() {
   plan.init_channel = options_.init_channel;
   if (options_.init_channel >= 0) {
     plan.run_init = RunSessionInit;
-    plan.heap = FindHeap();
+    plan.memory = memory_;
   }
   ForkCommand(plan);
   if (options_.foreground) setpgid(0, 0);  // out of the terminal's foreground group
@@ -274,16 +290,28 @@ void BrokerProcess::StartSession() {
 
 // Into the session's cgroup. Where the broker may not move processes any more (it has given up the
 // right of root), the child enters it by the descriptor of whoever made it.
-void BrokerProcess::ForkCommand(LaunchPlan& plan) {
-  SysResult<pid_t> forked = cgroup_ != nullptr ? ForkIntoCgroup(cgroup_->fd()) : Errno(ENOSYS);
-  if (!forked.ok()) {
-    plan.cgroup_procs = cgroup_ != nullptr ? cgroup_->procs_fd() : -1;
-    const pid_t pid = fork();
-    forked = pid < 0 ? SysResult<pid_t>(LastErrno()) : pid;
+SysResult<pid_t> BrokerProcess::Fork(LaunchPlan& plan) const {
+  if (cgroup_ != nullptr && !namespaces_.has_private_view()) {
+    SysResult<pid_t> forked = ForkIntoCgroup(cgroup_->fd());
+    if (forked.ok()) return forked;
   }
+  plan.cgroup_procs = cgroup_ != nullptr ? cgroup_->procs_fd() : -1;
+  if (namespaces_.has_private_view()) {
+    return namespaces_.Fork([this] { return AssumePrivileges(PlanPrivileges(policy_.identity)); });
+  }
+  const pid_t pid = fork();
+  return pid < 0 ? SysResult<pid_t>(LastErrno()) : pid;
+}
+
+void BrokerProcess::ForkCommand(LaunchPlan& plan) {
+  SysResult<pid_t> forked = Fork(plan);
   if (!forked.ok()) FailStart(kOwnFailure, absl::StrCat("fork: ", strerror(forked.error())));
   if (*forked == 0) plan.RunChild();
   command_ = *forked;
+  if (!namespaces_.has_private_view()) return;
+  if (absl::Status assumed = AssumeIdentity(); !assumed.ok()) {
+    FailStart(kOwnFailure, assumed.ToString());
+  }
 }
 
 // The listener by its number in the child, which waits (LaunchPlan::lend_listener).
@@ -351,7 +379,11 @@ void BrokerProcess::AwaitExec(int status, int channel) {
 // Its id was sent before the command was executed, so by our own code.
 void BrokerProcess::MeetInit(int channel) {
   if (options_.init_channel < 0) return;
-  if (read(channel, &init_, sizeof(init_)) != static_cast<ssize_t>(sizeof(init_))) init_ = -1;
+  pid_t number = -1;
+  if (read(channel, &number, sizeof(number)) == static_cast<ssize_t>(sizeof(number))) {
+    SysResult<pid_t> init = view_->TaskOf(number);
+    init_ = init.ok() ? *init : -1;
+  }
   limits_->Exempt(init_);
 }
 
@@ -391,6 +423,7 @@ void BrokerProcess::ReapChildren() {
   int status;
   pid_t pid;
   while ((pid = waitpid(-1, &status, WNOHANG | WUNTRACED | WCONTINUED | __WALL)) > 0) {
+    if (pid == namespaces_.reaper()) EndSession(SIGKILL);  // with it, everybody has ended
     if (pid == init_ && (WIFEXITED(status) || WIFSIGNALED(status))) limits_->Exempt(init_ = -1);
     if (pid != command_) continue;  // an orphan of the session
     if (WIFEXITED(status) || WIFSIGNALED(status)) EndSession(status);
@@ -404,7 +437,7 @@ void BrokerProcess::ReapChildren() {
 
 void BrokerProcess::EndSession(int wait_status) {
   limits_->Kill();
-  KillDescendants();
+  if (!namespaces_.End()) KillDescendants();
   limits_->DrainOutput(signals_.get());
   if (getppid() != parent_) RemoveForParent();
   BrokerEvent event = MakeEvent(BrokerEvent::Kind::kExited);
@@ -423,7 +456,7 @@ void BrokerProcess::RemoveForParent() const {
 }
 
 void BrokerProcess::FailStart(int exit_code, const std::string& message) {
-  KillDescendants();
+  if (!namespaces_.End()) KillDescendants();
   BrokerEvent event = MakeEvent(BrokerEvent::Kind::kStartFailed);
   event.exit_code = exit_code;
   snprintf(event.message, sizeof(event.message), "%s", message.c_str());

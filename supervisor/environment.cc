@@ -31,6 +31,9 @@ std::vector<std::string> ResolveEnvironment(const CompiledPolicy& policy,
   std::map<std::string, std::string> values;
   values["PATH"] = kDefaultPath;
   values["HOME"] = values["TMPDIR"] = WritableDirectory(policy);
+  for (const CompiledMount& each : policy.mounts) {
+    if (each.is_private_tmp) values["TMPDIR"] = each.mount.guest;
+  }
   values["PWD"] = policy.working_directory;
   values["LANG"] = "C.UTF-8";
   if (const passwd* user = getpwuid(policy.identity.uid); user != nullptr) {

@@ -35,17 +35,6 @@ absl::Status RaiseOomScore(int least) {
       absl::StrCat("process.oom_score_adj ", value, ": ", strerror(written.error())));
 }
 
-Privileges PlanPrivileges(const SessionIdentity& identity) {
-  Privileges privileges;
-  if (identity.changes) {
-    privileges.become =
-        UserAndGroups{.uid = identity.uid, .gid = identity.gid, .groups = identity.groups};
-  }
-  privileges.kept = identity.kept;
-  if (identity.credentials_may_change) privileges.own = CapabilitiesForOtherUsers();
-  return privileges;
-}
-
 // What the session does natively in a mount goes by the host's path.
 absl::Status CheckMountsAreReachable(const SessionView& view, const std::string& user) {
   for (const MountView& mount : view.mounts()) {
@@ -59,12 +48,24 @@ absl::Status CheckMountsAreReachable(const SessionView& view, const std::string&
 
 }  // namespace
 
+Privileges PlanPrivileges(const SessionIdentity& identity) {
+  Privileges privileges;
+  if (identity.changes) {
+    privileges.become =
+        UserAndGroups{.uid = identity.uid, .gid = identity.gid, .groups = identity.groups};
+  }
+  privileges.kept = identity.kept;
+  if (identity.credentials_may_change) privileges.own = CapabilitiesForOtherUsers();
+  return privileges;
+}
+
 int SessionOomScore(int callers, int least) { return std::max(callers, least); }
 
+absl::Status TakeOomScore(const CompiledPolicy& policy) {
+  return RaiseOomScore(policy.policy.process.oom_score_adj);
+}
+
 absl::Status TakeIdentity(const CompiledPolicy& policy, SessionView* view) {
-  if (absl::Status raised = RaiseOomScore(policy.policy.process.oom_score_adj); !raised.ok()) {
-    return raised;
-  }
   if (SysStatus assumed = AssumePrivileges(PlanPrivileges(policy.identity)); !assumed.ok()) {
     return absl::InternalError(absl::StrCat("dropping privileges: ", strerror(assumed.error())));
   }

@@ -6,6 +6,7 @@
 #include "absl/status/status.h"
 #include "policy/policy_compiler.h"
 #include "sandbox/launch.h"
+#include "sandbox/privileges.h"
 #include "supervisor/mediator/session_view.h"
 
 namespace sessionctl {
@@ -15,8 +16,14 @@ namespace sessionctl {
 // whatever its caller is (sshd, a service with OOMScoreAdjust).
 int SessionOomScore(int callers, int least);
 
-// Takes user, groups, capabilities and oom_score_adj, for good, and tells `view` what is left. For
-// a process with one thread, before it enters its Landlock domain; clears PR_SET_PDEATHSIG. Errors:
+// Takes the policy's oom_score_adj. Errors: kInternal.
+absl::Status TakeOomScore(const CompiledPolicy& policy);
+
+// What a process of the session gives up.
+Privileges PlanPrivileges(const SessionIdentity& identity);
+
+// Takes user, groups and capabilities, for good, and tells `view` what is left. For
+// a process with one thread; clears PR_SET_PDEATHSIG. Errors:
 // kInternal; kPermissionDenied when another user cannot enter a mount.
 absl::Status TakeIdentity(const CompiledPolicy& policy, SessionView* view);
 

@@ -73,7 +73,7 @@ class Init {
     for (const ResourceLimit& limit : plan.limits) {
       if (limit_count_ < limits_.size()) limits_[limit_count_++] = limit;
     }
-    ForgetHeap(plan.heap);
+    ForgetHeap(plan.memory);
   }
 
   [[noreturn]] void Run() {

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 namespace sessionctl {
 namespace {
@@ -10,6 +11,7 @@ namespace {
 // made by fork(2) or by a raw clone(2). One more than the descriptor: 0 is none.
 struct Held {
   int descriptor_plus_one;
+  bool is_working_directory;
 };
 Held* held = nullptr;
 
@@ -31,6 +33,19 @@ bool HoldOwnDescriptors() {
     held->descriptor_plus_one = open("/proc/self/fd", O_PATH | O_DIRECTORY | O_CLOEXEC) + 1;
   }
   return held->descriptor_plus_one != 0;
+}
+
+bool StandsInOwnDescriptors() { return held != nullptr && held->is_working_directory; }
+
+bool StandInOwnDescriptors() {
+  if (OwnDescriptorsDirectory() < 0) return false;
+  held->is_working_directory = true;
+  return LeaveDirectory();
+}
+
+bool LeaveDirectory() {
+  if (StandsInOwnDescriptors()) return fchdir(OwnDescriptorsDirectory()) == 0;
+  return chdir("/") == 0;
 }
 
 int OwnDescriptorsDirectory() { return held == nullptr ? -1 : held->descriptor_plus_one - 1; }

@@ -13,6 +13,18 @@ bool HoldOwnDescriptors();
 // The held directory, or -1. Any thread.
 int OwnDescriptorsDirectory();
 
+// Makes it the working directory, for good, of the calling process and of threads that it makes
+// later: for a process that cannot name it any more. Then FdPath::c_str() is relative. False: none
+// is held.
+bool StandInOwnDescriptors();
+
+// Back to where the calling thread stood before it entered a directory of somebody else's: "/", or
+// the held directory. False: errno says why.
+bool LeaveDirectory();
+
+// Is it the working directory of all threads?
+bool StandsInOwnDescriptors();
+
 }  // namespace sessionctl
 
 #endif  // SANDBOX_BASE_OWN_DESCRIPTORS_H_

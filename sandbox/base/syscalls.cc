@@ -59,7 +59,7 @@ SysResult<std::string> ReadLinkAt(int dirfd, const char* path) {
   return std::string(buffer, static_cast<size_t>(size));
 }
 
-FdPath::FdPath(int fd) : dirfd_(OwnDescriptorsDirectory()) {
+FdPath::FdPath(int fd) : dirfd_(OwnDescriptorsDirectory()), relative_(StandsInOwnDescriptors()) {
   snprintf(text_, sizeof(text_), "/proc/self/fd/%d", fd);
   if (dirfd_ < 0) dirfd_ = AT_FDCWD;
 }

@@ -59,7 +59,8 @@ SysResult<std::string> ReadLinkAt(int dirfd, const char* path);
 class FdPath {
  public:
   explicit FdPath(int fd);
-  const char* c_str() const { return text_; }
+  // For calls that take a path alone.
+  const char* c_str() const { return relative_ ? text_ + kDirectoryLength : text_; }
   // The same for calls that take a directory descriptor, by the shortest way there is.
   int dirfd() const { return dirfd_; }
   const char* name() const { return dirfd_ < 0 ? text_ : text_ + kDirectoryLength; }
@@ -68,6 +69,7 @@ class FdPath {
   static constexpr int kDirectoryLength = 14;  // of "/proc/self/fd/"
   char text_[32];
   int dirfd_;
+  bool relative_;  // StandsInOwnDescriptors
 };
 
 // Another open file of the object that `fd` pins. Errors: those of open(2).

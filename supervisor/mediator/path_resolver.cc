@@ -144,7 +144,7 @@ SysResult<const MountView*> PathResolver::MountOf(int base, const FileIdentity& 
   *unnamed = !path.ok() && path.error() == ENAMETOOLONG;
   if (*unnamed) path = NearestPath(base);
   if (!path.ok()) return Errno(path.error());
-  if (path->empty() || path->front() != '/') return Errno(EACCES);
+  if (path->empty() || path->front() != '/' || session_.IsForeign(info)) return Errno(EACCES);
   const MountView* mount = session_.MountOfRealPath(*path, below);
   if (mount == nullptr) {
     *real = std::move(*path);
@@ -352,6 +352,9 @@ SysResult<PinnedObject> PathResolver::Held(SysResult<OwnedFd> held) const {
   std::string rest;
   const MountView* mount = session_.MountOfRealPath(*real, &rest);
   if (mount != nullptr) {
+    SysResult<FileIdentity> info = Identify(held->get());
+    if (!info.ok()) return Errno(info.error());
+    if (session_.IsForeign(*info)) return Pin(nullptr, std::move(*held));
     if (SysStatus same = CheckSameDevice(*mount, held->get()); !same.ok()) {
       return Errno(same.error());
     }

@@ -176,7 +176,7 @@ SysResult<OwnedFd> PathWalker::OpenOutside(const std::string& name, int flags) c
 bool PathWalker::InCallersProc() const {
   if (frames_.size() < 3 || !IsNumber(frames_[2].name) || !OnProcfs(Top())) return false;
   SysResult<RemoteTask::Status> status = task_.ReadStatus();
-  return status.ok() && frames_[2].name == std::to_string(status->thread_group);
+  return status.ok() && frames_[2].name == std::to_string(status->own_thread_group);
 }
 
 SysStatus PathWalker::Descend(OwnedFd fd, const std::string& name) {
@@ -260,6 +260,10 @@ SysStatus PathWalker::FollowMagicLink(const std::string& name, bool last) {
   if (!path.ok()) return Errno(path.error());
   std::string rest;
   const MountView* mount = session_.MountOfRealPath(*path, &rest);
+  SysResult<FileIdentity> info = Identify(target->get());
+  if (!info.ok()) return Errno(info.error());
+  const bool foreign = session_.IsForeign(*info);
+  if (foreign) mount = nullptr;
   if (mount != nullptr) {
     SysResult<bool> same_device = mount->root.OnSameDevice(target->get());
     if (!same_device.ok()) return Errno(same_device.error());
@@ -273,9 +277,8 @@ SysStatus PathWalker::FollowMagicLink(const std::string& name, bool last) {
     frames_.push_back(Frame{std::move(*target), ""});
     return Done{};
   }
-  SysResult<struct stat> info = Fstat(target->get());
-  if (!info.ok()) return Errno(info.error());
-  if (!S_ISDIR(info->st_mode) || path->empty() || path->front() != '/') return Errno(ENOTDIR);
+  if (!S_ISDIR(info->mode) || path->empty() || path->front() != '/') return Errno(ENOTDIR);
+  if (foreign) return Refuse(EACCES, nullptr, "a directory that is not in the session's view");
   if (mount != nullptr) {
     StandOn(*mount, std::move(*target), std::move(rest));
     return Done{};
@@ -334,14 +337,16 @@ bool PathWalker::ExpandProcSelf(const std::string& name) {
   }
   if (!any_links_ || !OnProcfs(Top())) return false;
   SysResult<RemoteTask::Status> status = task_.ReadStatus();
-  std::string group = std::to_string(status.ok() ? status->thread_group : task_.tid());
-  QueueFront(name == "self" ? group : group + "/task/" + std::to_string(task_.tid()));
+  const std::string group = std::to_string(status.ok() ? status->own_thread_group : 0);
+  const std::string thread = std::to_string(status.ok() ? status->own_thread : 0);
+  QueueFront(name == "self" ? group : group + "/task/" + thread);
   return true;
 }
 
 // The kernel lets the broker look at itself; nobody else may look at it through it.
 SysStatus PathWalker::RefuseBrokersOwnProc(int fd, const std::string& name) const {
-  if (!IsNumber(name) || !OnProcfs(fd)) return Done{};
+  // Where the process ids are the session's own, the broker has none.
+  if (session_.process_ids() >= 0 || !IsNumber(name) || !OnProcfs(fd)) return Done{};
   SysResult<std::string> status = ReadSmallFile(fd, "status", 4096);
   if (!status.ok()) return Errno(status.error());
   std::string own = "\nTgid:\t" + std::to_string(getpid()) + "\n";

@@ -9,10 +9,14 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "sandbox/base/syscalls.h"
+#include "sandbox/namespaces.h"
 
 namespace sessionctl {
 namespace {
+
+constexpr size_t kMaxMounts = size_t{4} << 20;  // of mountinfo
 
 // A small number below /proc; 0 when it is not there.
 int ReadSysctl(int proc, const char* name) {
@@ -44,13 +48,28 @@ bool PathIsWithin(std::string_view path, std::string_view root, std::string_view
   return true;
 }
 
-absl::StatusOr<SessionView> SessionView::Create(const CompiledPolicy& policy) {
+absl::StatusOr<SessionView> SessionView::Create(const CompiledPolicy& policy, OwnedFd proc,
+                                                int process_ids) {
   SessionView view(policy);
-  SysResult<OwnedFd> proc = OpenAt(AT_FDCWD, "/proc", O_PATH | O_DIRECTORY);
-  if (!proc.ok()) {
-    return absl::FailedPreconditionError(absl::StrCat("/proc: ", strerror(proc.error())));
+  if (!proc.valid()) {
+    SysResult<OwnedFd> opened = OpenAt(AT_FDCWD, "/proc", O_PATH | O_DIRECTORY);
+    if (!opened.ok()) {
+      return absl::FailedPreconditionError(absl::StrCat("/proc: ", strerror(opened.error())));
+    }
+    proc = std::move(*opened);
   }
-  view.proc_ = std::move(*proc);
+  view.proc_ = std::move(proc);
+  view.process_ids_ = process_ids;
+  if (policy.view.is_private) {
+    SysResult<std::string> mounts = ReadSmallFile(view.proc(), "self/mountinfo", kMaxMounts);
+    if (!mounts.ok()) {
+      return absl::InternalError(absl::StrCat("mountinfo: ", strerror(mounts.error())));
+    }
+    for (const absl::string_view line : absl::StrSplit(*mounts, '\n', absl::SkipEmpty())) {
+      view.own_mounts_.push_back(strtoull(std::string(line).c_str(), nullptr, 10));
+    }
+    std::sort(view.own_mounts_.begin(), view.own_mounts_.end());
+  }
   view.protected_regular_ = ReadSysctl(view.proc(), "sys/fs/protected_regular");
   view.protected_symlinks_ = ReadSysctl(view.proc(), "sys/fs/protected_symlinks");
   view.protected_fifos_ = ReadSysctl(view.proc(), "sys/fs/protected_fifos");
@@ -71,6 +90,16 @@ absl::StatusOr<SessionView> SessionView::Create(const CompiledPolicy& policy) {
   return view;
 }
 
+bool SessionView::IsForeign(const FileIdentity& object) const {
+  return !own_mounts_.empty() &&
+         !std::binary_search(own_mounts_.begin(), own_mounts_.end(), object.mount_id);
+}
+
+SysResult<pid_t> SessionView::TaskOf(pid_t number) const {
+  if (process_ids_ < 0) return number;
+  return TranslateProcessId(process_ids_, number);
+}
+
 bool SessionView::HasQuotas() const {
   return std::any_of(mounts_.begin(), mounts_.end(),
                      [](const MountView& mount) { return mount.quota != nullptr; });
@@ -84,12 +113,17 @@ bool SessionView::QuotasAreExceeded() const {
   return exceeded;
 }
 
+bool SessionView::HaveOneOwner(const struct stat& one, const struct stat& other) const {
+  const bool others_look_alike = policy_->view.as_user || policy_->ipc == IpcPlan::kUserNamespace;
+  return one.st_uid == other.st_uid && (!others_look_alike || one.st_uid == CurrentFileUser());
+}
+
 bool SessionView::MayFollowLink(int directory, const struct stat& link) const {
   if (protected_symlinks_ == 0 || link.st_uid == CurrentFileUser()) return true;
   constexpr mode_t kSharedSticky = S_ISVTX | S_IWOTH;
   SysResult<struct stat> info = Fstat(directory);
   if (!info.ok()) return false;
-  return (info->st_mode & kSharedSticky) != kSharedSticky || info->st_uid == link.st_uid;
+  return (info->st_mode & kSharedSticky) != kSharedSticky || HaveOneOwner(*info, link);
 }
 
 const MountView* SessionView::MountOfRealPath(const std::string& path, std::string* rest) const {

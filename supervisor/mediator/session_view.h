@@ -39,12 +39,22 @@ bool PathIsWithin(std::string_view path, std::string_view root, std::string_view
 
 class SessionView {
  public:
-  // Opens every mount's root and /proc. `policy` must outlive the view.
-  static absl::StatusOr<SessionView> Create(const CompiledPolicy& policy);
+  // Opens every mount's root. `policy` must outlive the view. `proc`: the /proc in which the broker
+  // finds itself; invalid: that in the file system. `process_ids`: the session's process id
+  // namespace, -1: the broker's own; must stay open.
+  static absl::StatusOr<SessionView> Create(const CompiledPolicy& policy, OwnedFd proc = {},
+                                            int process_ids = -1);
 
   const CompiledPolicy& policy() const { return *policy_; }
   const std::vector<MountView>& mounts() const { return mounts_; }  // longest guest path first
   int proc() const { return proc_.get(); }
+  int process_ids() const { return process_ids_; }
+  // Was it opened in another view than the session's private one (a descriptor of the caller's that
+  // was left open)? Its path, as the kernel tells it, then means nothing in this one.
+  bool IsForeign(const FileIdentity& object) const;
+  // The number that the broker has for the task which a process of the session means by `number`
+  // (> 0). Errors: ESRCH.
+  SysResult<pid_t> TaskOf(pid_t number) const;
   // The broker's, once it has given up what it does not keep.
   const FileCredentials& own_credentials() const { return own_credentials_; }
   void SetOwnCredentials(FileCredentials own) { own_credentials_ = std::move(own); }
@@ -58,6 +68,10 @@ class SessionView {
   bool HasQuotas() const;
   // Looks at what the session has added to its mounts. True: to one of them, far too much.
   bool QuotasAreExceeded() const;
+
+  // Do two objects belong to one user? In a user namespace all users but the session's own look
+  // alike (the overflow id), and are taken for different ones.
+  bool HaveOneOwner(const struct stat& one, const struct stat& other) const;
 
   // fs.protected_symlinks (proc_sys_fs(5)): may a link that is followed by hand, not by the kernel,
   // be followed? `link` stands in `directory`.
@@ -79,6 +93,8 @@ class SessionView {
   const CompiledPolicy* policy_;
   std::vector<MountView> mounts_;
   OwnedFd proc_;
+  int process_ids_ = -1;
+  std::vector<uint64_t> own_mounts_;  // their ids, sorted; empty: the view is the host's
   FileCredentials own_credentials_;
   dev_t memory_device_ = 0;
   bool has_nested_mounts_ = false;

@@ -170,13 +170,51 @@ TEST_F(PolicyCompiler, NothingIsCreatedBehindALinkOutOfAMount) {
   EXPECT_TRUE(Compile({At("/a"), inner}).ok());
 }
 
-TEST_F(PolicyCompiler, GuestPathOtherThanTheHostPathIsNotSupported) {
+TEST_F(PolicyCompiler, GuestPathMakesTheViewPrivate) {
   Mount mount = At("/a");
-  mount.guest = "/data";
-  ExpectError(Compile({mount}), absl::StatusCode::kInvalidArgument,
-              "guest paths other than the host path are not supported yet");
   mount.guest = mount.host + "/";
-  EXPECT_TRUE(Compile({mount}).ok());
+  absl::StatusOr<CompiledPolicy> compiled = Compile({mount});
+  ASSERT_TRUE(compiled.ok()) << compiled.status();
+  EXPECT_FALSE(compiled->view.is_private);
+  mount.guest = "/srv//data/";
+  compiled = Compile({mount});
+  ASSERT_TRUE(compiled.ok()) << compiled.status();
+  EXPECT_TRUE(compiled->view.is_private);
+  EXPECT_EQ(compiled->policy.mounts[0].guest, "/srv/data");
+  EXPECT_EQ(compiled->working_directory, "/srv/data");
+}
+
+TEST_F(PolicyCompiler, GuestPathThatCannotBeIsAnErrorThatNamesIt) {
+  const std::pair<const char*, const char*> cases[] = {
+      {"/", "the root directory cannot be a mount"},
+      {"/proc/x", "nothing can be mounted in /proc"},
+      {"/dev/shm", "nothing can be mounted in /dev"},
+      {"data", "not an absolute path"},
+  };
+  for (const auto& [guest, why] : cases) {
+    Mount mount = At("/a");
+    mount.guest = guest;
+    ExpectError(Compile({mount}), absl::StatusCode::kInvalidArgument, why);
+  }
+}
+
+TEST_F(PolicyCompiler, TwoMountsAtOneGuestPathAreAnError) {
+  Mount one = At("/a");
+  Mount other = At("/b");
+  one.guest = other.guest = "/srv/data";
+  ExpectError(Compile({one, other}), absl::StatusCode::kInvalidArgument,
+              "/srv/data: another mount is there already");
+}
+
+TEST_F(PolicyCompiler, DirectoryThatWouldBeSeenTwiceIsAnError) {
+  Mount outer = At("/a");
+  Mount inner = At("/a/in");
+  std::filesystem::create_directory(inner.host);
+  outer.guest = "/srv/data";
+  inner.guest = "/srv/other";
+  ExpectError(Compile({outer, inner}), absl::StatusCode::kInvalidArgument, "would be seen twice");
+  inner.guest = "/srv/data/in";
+  EXPECT_TRUE(Compile({outer, inner}).ok());
 }
 
 TEST_F(PolicyCompiler, BadGlobNamesTheMount) {

@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "policy/network_check.h"
+#include "sandbox/base/own_descriptors.h"
 #include "sandbox/base/syscalls.h"
 #include "sandbox/base/thread.h"
 #include "sandbox/landlock.h"
@@ -94,7 +95,7 @@ class SocketFile {
       return errno == 0 ? 0 : -1;
     });
     // No worker holds a directory of the session's.
-    if (chdir("/") != 0) return Reply::Error(errno);
+    if (!LeaveDirectory()) return Reply::Error(errno);
     return reply.error() == EEXIST ? Reply::Error(EADDRINUSE) : std::move(reply);
   }
 

@@ -100,7 +100,7 @@ class Carrier {
     memcpy(&credentials, data, sizeof(credentials));
     SysResult<RemoteTask::Status> status = context_.task().ReadStatus();
     if (!status.ok()) return Errno(ESRCH);
-    if (credentials.pid != status->thread_group) return Errno(EPERM);
+    if (credentials.pid != status->own_thread_group) return Errno(EPERM);
     credentials.pid = getpid();
     memcpy(data, &credentials, sizeof(credentials));
     return Done{};

@@ -321,7 +321,8 @@ class OpenCall {
     int level = 1;
     if (S_ISREG(file.st_mode)) level = context_.session().protected_regular();
     if (S_ISFIFO(file.st_mode)) level = context_.session().protected_fifos();
-    if (level == 0 || file.st_uid == directory.st_uid || file.st_uid == CurrentFileUser()) {
+    if (level == 0 || context_.session().HaveOneOwner(file, directory) ||
+        file.st_uid == CurrentFileUser()) {
       return false;
     }
     return (directory.st_mode & S_IWOTH) != 0 || ((directory.st_mode & S_IWGRP) != 0 && level >= 2);

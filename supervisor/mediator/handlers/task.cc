@@ -55,7 +55,12 @@ int CheckTask(CallContext& context, const SessionTasks& tasks, pid_t task) {
 // One task: 0 is the caller, and of what is no id at all the kernel says so itself.
 Reply OneTask(CallContext& context, const TaskCall& call) {
   const SessionTasks tasks(context.session(), context.task());
-  const pid_t task = call.task == 0 ? context.task().tid() : call.task;
+  pid_t task = call.task == 0 ? context.task().tid() : call.task;
+  if (call.task > 0) {
+    SysResult<pid_t> meant = context.session().TaskOf(call.task);
+    if (!meant.ok()) return Reply::Error(meant.error());
+    task = *meant;
+  }
   if (task > 0) {
     if (const int error = CheckTask(context, tasks, task); error != 0) return Reply::Error(error);
   }
@@ -93,7 +98,15 @@ Reply SeveralTasks(CallContext& context, TaskCall call, int process_kind, Severa
 }
 
 Reply Group(CallContext& context, const TaskCall& call, int process_kind, Several several) {
-  const pid_t group = call.task != 0 ? call.task : getpgid(context.task().tid());
+  pid_t group = getpgid(context.task().tid());
+  if (call.task != 0) {
+    // Of a group whose first process has ended the number tells nothing where it has to be
+    // translated: then there is none.
+    SysResult<pid_t> meant =
+        call.task > 0 ? context.session().TaskOf(call.task) : SysResult<pid_t>(call.task);
+    if (!meant.ok()) return Reply::Error(meant.error());
+    group = *meant;
+  }
   return SeveralTasks(context, call, process_kind, several,
                       [group](pid_t process) { return getpgid(process) == group; });
 }

@@ -1,0 +1,263 @@
+#include "policy/view_plan.h"
+
+#include <dirent.h>
+
+#include <algorithm>
+#include <climits>
+#include <cstdlib>
+#include <map>
+#include <memory>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "policy/grant_resolver.h"
+#include "policy/path_text.h"
+#include "policy/walked_directories.h"
+#include "sandbox/namespaces.h"
+
+namespace sessionctl {
+namespace {
+
+constexpr char kTemporaryPath[] = "/tmp";
+constexpr char kMultiplexer[] = "/dev/ptmx";
+constexpr char kOwnMultiplexer[] = "/dev/pts/ptmx";
+
+absl::Status InvalidGuest(const Mount& mount, const std::string& what) {
+  return absl::InvalidArgumentError(
+      absl::StrCat(LocationText(mount.where), ": mount.guest: ", mount.guest, ": ", what));
+}
+
+bool HasGuestOfItsOwn(const Mount& mount) {
+  return !mount.guest.empty() && mount.guest != mount.host && mount.guest != mount.alias;
+}
+
+absl::Status CheckGuest(const Mount& mount) {
+  if (mount.guest == "/") return InvalidGuest(mount, "the root directory cannot be a mount");
+  for (const char* kernels : {"/proc", "/dev", "/sys"}) {
+    if (IsAtOrBelow(mount.guest, kernels)) {
+      return InvalidGuest(mount, absl::StrCat("nothing can be mounted in ", kernels));
+    }
+  }
+  return absl::OkStatus();
+}
+
+// One directory of the host's seen at two places would be two islands with one content.
+absl::Status CheckGuests(const Mount& one, const Mount& other) {
+  if (one.guest == other.guest) {
+    return InvalidGuest(
+        other, absl::StrCat("another mount is there already (", LocationText(one.where), ")"));
+  }
+  const bool one_is_outer = IsAtOrBelow(other.host, one.host);
+  if (!one_is_outer && !IsAtOrBelow(one.host, other.host)) return absl::OkStatus();
+  const Mount& outer = one_is_outer ? one : other;
+  const Mount& inner = one_is_outer ? other : one;
+  if (inner.guest == outer.guest + inner.host.substr(outer.host.size())) return absl::OkStatus();
+  return InvalidGuest(inner, absl::StrCat("its directory ", inner.host, " lies in that of mount ",
+                                          outer.guest, ", and would be seen twice"));
+}
+
+// Where `view` leaves it open, what the policy asks for decides.
+absl::Status ChooseView(CompiledPolicy* compiled) {
+  const std::vector<Mount>& mounts = compiled->policy.mounts;
+  const auto moved = std::find_if(mounts.begin(), mounts.end(), HasGuestOfItsOwn);
+  ViewPlan& view = compiled->view;
+  switch (compiled->policy.filesystem.view) {
+    case ViewRule::kHost:
+      if (moved != mounts.end()) {
+        return InvalidGuest(*moved, "not the host's path, but filesystem.view is \"host\"");
+      }
+      view.reason = "filesystem.view is \"host\"";
+      return absl::OkStatus();
+    case ViewRule::kPrivate:
+      view.is_private = true;
+      view.reason = "filesystem.view is \"private\"";
+      return absl::OkStatus();
+    case ViewRule::kAuto: break;
+  }
+  view.is_private = moved != mounts.end();
+  view.reason = view.is_private ? absl::StrCat("mount ", moved->host, " is seen at ", moved->guest)
+                                : "every mount is seen at the host's path";
+  return absl::OkStatus();
+}
+
+void CollectLinks(const std::string& path, std::vector<WalkedLink>* links) {
+  for (WalkedLink& link : WalkedLinks(path)) links->push_back(std::move(link));
+}
+
+bool IsGranted(const CompiledPolicy& compiled, const std::string& path) {
+  return std::any_of(compiled.system.begin(), compiled.system.end(),
+                     [&path](const SystemGrant& grant) { return IsAtOrBelow(path, grant.path); });
+}
+
+// "/bin" and its kind: what is granted is looked for there, whoever wrote the policy.
+void CollectLinksOfRoot(CompiledPolicy* compiled) {
+  const std::unique_ptr<DIR, int (*)(DIR*)> root(opendir("/"), closedir);
+  if (root == nullptr) return;
+  while (const dirent* entry = readdir(root.get())) {
+    if (entry->d_type != DT_LNK) continue;
+    const std::string path = absl::StrCat("/", entry->d_name);
+    char real[PATH_MAX];
+    if (realpath(path.c_str(), real) == nullptr || !IsGranted(*compiled, real)) continue;
+    CollectLinks(path, &compiled->view.links);
+  }
+}
+
+CompiledMount TemporaryMount() {
+  CompiledMount compiled;
+  compiled.mount.host = compiled.mount.guest = compiled.mount.alias = kTemporaryPath;
+  compiled.is_private_tmp = true;
+  return compiled;
+}
+
+bool IsTree(const SystemGrant& grant) { return !IsAtOrBelow(grant.path, "/proc") && !grant.device; }
+
+void AddSystemTrees(const CompiledPolicy& compiled, std::vector<ViewEntry>* entries) {
+  std::vector<SystemGrant> grants = compiled.system;
+  std::sort(grants.begin(), grants.end(),
+            [](const SystemGrant& a, const SystemGrant& b) { return a.path < b.path; });
+  std::string around = "//";
+  for (const SystemGrant& grant : grants) {
+    if (grant.path == kMultiplexer || IsAtOrBelow(grant.path, "/dev/pts")) continue;
+    if (grant.device) {
+      entries->push_back({.kind = ViewEntry::Kind::kTree,
+                          .path = grant.path,
+                          .source = grant.path,
+                          .devices = true});
+      continue;
+    }
+    if (!IsTree(grant) || IsAtOrBelow(grant.path, around)) continue;
+    around = grant.path;
+    // Whether it may be executed is Landlock's to say: a tree that may not can hold one that may.
+    entries->push_back({.kind = ViewEntry::Kind::kTree,
+                        .path = grant.path,
+                        .source = grant.path,
+                        .read_only = true,
+                        .executable = true});
+  }
+}
+
+void AddMounts(const CompiledPolicy& compiled, std::vector<ViewEntry>* entries) {
+  for (const CompiledMount& each : compiled.mounts) {
+    const Mount& mount = each.mount;
+    if (each.is_private_tmp) {
+      entries->push_back(
+          {.kind = ViewEntry::Kind::kMemory, .path = kTemporaryPath, .executable = true});
+      continue;
+    }
+    entries->push_back({.kind = ViewEntry::Kind::kTree,
+                        .path = each.is_shared_memory ? kSharedMemoryPath : mount.guest,
+                        .source = mount.host,
+                        .read_only = mount.mode == MountMode::kReadOnly,
+                        .executable = mount.exec,
+                        .follows_links = mount.symlinks != SymlinkRule::kNone});
+  }
+}
+
+}  // namespace
+
+absl::Status DecideView(const KernelFeatures& features, CompiledPolicy* compiled) {
+  std::vector<Mount>& mounts = compiled->policy.mounts;
+  if (absl::Status chosen = ChooseView(compiled); !chosen.ok()) return chosen;
+  const bool is_private = compiled->view.is_private;
+  for (Mount& mount : mounts) {
+    if (!is_private) {
+      mount.guest = mount.host;
+      continue;
+    }
+    if (mount.guest.empty()) mount.guest = mount.alias;
+    if (absl::Status checked = CheckGuest(mount); !checked.ok()) return checked;
+  }
+  if (!is_private) return absl::OkStatus();
+  for (size_t i = 0; i < mounts.size(); ++i) {
+    for (size_t j = 0; j < i; ++j) {
+      if (absl::Status checked = CheckGuests(mounts[j], mounts[i]); !checked.ok()) return checked;
+    }
+  }
+  compiled->view.as_user = !features.ipc_namespaces;
+  if (!compiled->view.as_user) return absl::OkStatus();
+  const std::string in_the_way = WhatForbidsUserNamespaces();
+  if (in_the_way.empty()) return absl::OkStatus();
+  return absl::FailedPreconditionError(absl::StrCat(
+      "policy: a view of the session's own is needed (", compiled->view.reason,
+      "), and for an ordinary user a user namespace with it, which this machine forbids: ",
+      in_the_way));
+}
+
+absl::Status CompleteView(CompiledPolicy* compiled) {
+  if (!compiled->view.is_private) return absl::OkStatus();
+  for (const CompiledMount& each : compiled->mounts) {
+    for (const SystemGrant& grant : compiled->system) {
+      if (!IsAtOrBelow(grant.path, each.mount.guest)) continue;
+      return InvalidGuest(each.mount,
+                          absl::StrCat("would hide ", grant.path, ", which the policy grants"));
+    }
+  }
+  for (const std::string& path : compiled->view.spelled) {
+    CollectLinks(path, &compiled->view.links);
+  }
+  CollectLinksOfRoot(compiled);
+  // What is granted below it makes it the skeleton of those grants.
+  const bool granted =
+      std::any_of(compiled->system.begin(), compiled->system.end(),
+                  [](const SystemGrant& grant) { return IsAtOrBelow(grant.path, kTemporaryPath); });
+  const bool taken = granted || std::any_of(compiled->mounts.begin(), compiled->mounts.end(),
+                                            [](const CompiledMount& each) {
+                                              return each.mount.guest == kTemporaryPath;
+                                            });
+  if (taken || compiled->policy.filesystem.tmp == TmpRule::kNone) return absl::OkStatus();
+  compiled->mounts.push_back(TemporaryMount());
+  return absl::OkStatus();
+}
+
+std::string HostPathOf(const CompiledPolicy& compiled, const std::string& path) {
+  if (!compiled.view.is_private) return path;
+  const std::string normal = NormalizeLexically(path);
+  for (const CompiledMount& each : compiled.mounts) {  // longest guest path first
+    if (!IsAtOrBelow(normal, each.mount.guest)) continue;
+    return each.mount.host + normal.substr(each.mount.guest.size());
+  }
+  if (normal == "/" || IsGranted(compiled, normal)) return normal;
+  return "";
+}
+
+std::vector<ViewEntry> PlanViewEntries(const CompiledPolicy& compiled) {
+  using Kind = ViewEntry::Kind;
+  std::vector<ViewEntry> entries;
+  AddSystemTrees(compiled, &entries);
+  AddMounts(compiled, &entries);
+  entries.push_back({.kind = Kind::kProcesses, .path = "/proc"});
+  entries.push_back({.kind = Kind::kTerminals, .path = "/dev/pts", .devices = true});
+  entries.push_back({.kind = Kind::kLink, .path = kMultiplexer, .source = "pts/ptmx"});
+  entries.push_back({.kind = Kind::kLink, .path = "/dev/fd", .source = "/proc/self/fd"});
+  entries.push_back({.kind = Kind::kLink, .path = "/dev/stdin", .source = "/proc/self/fd/0"});
+  entries.push_back({.kind = Kind::kLink, .path = "/dev/stdout", .source = "/proc/self/fd/1"});
+  entries.push_back({.kind = Kind::kLink, .path = "/dev/stderr", .source = "/proc/self/fd/2"});
+  for (const WalkedLink& link : compiled.view.links) {
+    entries.push_back({.kind = Kind::kLink, .path = link.path, .source = link.text});
+  }
+  return entries;
+}
+
+CompiledPolicy SeenFromInside(const CompiledPolicy& compiled) {
+  CompiledPolicy inside = compiled;
+  std::map<std::string, std::string> names = {{kMultiplexer, kOwnMultiplexer}};
+  for (CompiledMount& each : inside.mounts) {
+    Mount& mount = each.mount;
+    if (each.is_shared_memory) mount.guest = kSharedMemoryPath;
+    names[mount.host] = mount.guest;
+    mount.host = mount.alias = mount.guest;
+  }
+  for (Mount& mount : inside.policy.mounts) mount.host = mount.alias = mount.guest;
+  const auto rename = [&names](std::string& path) {
+    if (const auto name = names.find(path); name != names.end()) path = name->second;
+  };
+  for (LandlockPlan* plan : {&inside.broker_domain, &inside.session_domain}) {
+    for (LandlockGrant& grant : plan->grants) rename(grant.path);
+  }
+  for (SystemGrant& grant : inside.system) {
+    if (grant.device) rename(grant.path);
+  }
+  return inside;
+}
+
+}  // namespace sessionctl

@@ -1,0 +1,38 @@
+// What of the machine a session sees: the host's root, restricted by Landlock alone, or a root of
+// its own that has nothing but what the policy grants, mounts where the policy wants them.
+#ifndef POLICY_VIEW_PLAN_H_
+#define POLICY_VIEW_PLAN_H_
+
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "policy/policy_compiler.h"
+#include "sandbox/private_view.h"
+
+namespace sessionctl {
+
+// Decides the view of a policy whose mounts are resolved but for their guest paths, and sets those.
+// Errors: kInvalidArgument (a guest path that cannot be, or that needs another view),
+// kFailedPrecondition (this machine does not let the caller have a view of its own: what is in the
+// way).
+absl::Status DecideView(const KernelFeatures& features, CompiledPolicy* compiled);
+
+// With the system grants: what of them has no place in a private view, which links lead to them,
+// and whether /tmp is the session's own. Errors: kInvalidArgument.
+absl::Status CompleteView(CompiledPolicy* compiled);
+
+// The directory in the host's view of what a path in the session's view names; "" when it names
+// nothing that a mount or a system grant holds.
+std::string HostPathOf(const CompiledPolicy& compiled, const std::string& path);
+
+// What the private view is made of. Of a compiled policy whose view is private.
+std::vector<ViewEntry> PlanViewEntries(const CompiledPolicy& compiled);
+
+// The same policy as it reads inside its private view: what was named by the host's path is named
+// by the guest's.
+CompiledPolicy SeenFromInside(const CompiledPolicy& compiled);
+
+}  // namespace sessionctl
+
+#endif  // POLICY_VIEW_PLAN_H_

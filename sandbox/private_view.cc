@@ -1,0 +1,335 @@
+#include "sandbox/private_view.h"
+
+#include <fcntl.h>
+#include <linux/seccomp.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "sandbox/base/syscalls.h"
+
+namespace sessionctl {
+namespace {
+
+// Directories that every machine has; the new root is mounted on one for a moment, in a namespace
+// where nobody else sees it.
+constexpr std::array<const char*, 4> kStagingPlaces = {"/tmp", "/run", "/var", "/usr"};
+
+absl::Status Failed(const std::string& path, const char* what, int error) {
+  const std::string text = absl::StrCat("private view: ", path, ": ", what, ": ", strerror(error));
+  return error == ENOENT ? absl::NotFoundError(text) : absl::FailedPreconditionError(text);
+}
+
+uint64_t Attributes(const ViewEntry& entry) {
+  uint64_t attributes = MOUNT_ATTR_NOSUID;
+  if (entry.read_only) attributes |= MOUNT_ATTR_RDONLY;
+  if (!entry.executable) attributes |= MOUNT_ATTR_NOEXEC;
+  if (!entry.devices) attributes |= MOUNT_ATTR_NODEV;
+  if (!entry.follows_links) attributes |= MOUNT_ATTR_NOSYMFOLLOW;
+  return attributes;
+}
+
+// A new file system, mounted nowhere yet. Async-signal-safe.
+SysResult<OwnedFd> NewFileSystem(const char* type, std::initializer_list<const char*> options,
+                                 uint64_t attributes) {
+  OwnedFd context(fsopen(type, FSOPEN_CLOEXEC));
+  if (!context.valid()) return LastErrno();
+  for (auto option = options.begin(); option != options.end(); option += 2) {
+    if (fsconfig(context.get(), FSCONFIG_SET_STRING, option[0], option[1], 0) != 0) {
+      return LastErrno();
+    }
+  }
+  if (fsconfig(context.get(), FSCONFIG_CMD_CREATE, nullptr, nullptr, 0) != 0) return LastErrno();
+  OwnedFd mount(fsmount(context.get(), FSMOUNT_CLOEXEC, static_cast<unsigned>(attributes)));
+  if (!mount.valid()) return LastErrno();
+  return mount;
+}
+
+SysStatus Attach(int mount, int directory, const char* path) {
+  if (move_mount(mount, "", directory, path, MOVE_MOUNT_F_EMPTY_PATH) != 0) return LastErrno();
+  return Done{};
+}
+
+// A copy of what is mounted at the host's path, and below.
+SysResult<OwnedFd> CloneTree(const ViewEntry& entry, bool* is_directory) {
+  SysResult<OwnedFd> source = OpenAt2(AT_FDCWD, entry.source.c_str(),
+                                      {.flags = O_PATH | O_CLOEXEC, .resolve = kResolveNoSymlinks});
+  if (!source.ok()) return source;
+  SysResult<struct stat> info = Fstat(source->get());
+  if (!info.ok()) return Errno(info.error());
+  *is_directory = S_ISDIR(info->st_mode);
+  OwnedFd tree(open_tree(source->get(), "",
+                         AT_EMPTY_PATH | AT_RECURSIVE | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC));
+  if (!tree.valid()) return LastErrno();
+  mount_attr attributes = {};
+  attributes.attr_set = Attributes(entry);
+  if (mount_setattr(tree.get(), "", AT_EMPTY_PATH | AT_RECURSIVE, &attributes,
+                    sizeof(attributes)) != 0) {
+    return LastErrno();
+  }
+  return tree;
+}
+
+class Builder {
+ public:
+  absl::Status Prepare(const std::vector<ViewEntry>& entries);
+  absl::Status Fill(const std::vector<ViewEntry>& entries);
+  absl::Status Become();
+  int root() const { return root_.get(); }
+
+ private:
+  struct Tree {
+    OwnedFd mount;
+    bool is_directory = true;
+  };
+
+  absl::Status Place(const ViewEntry& entry, Tree& tree);
+  absl::Status PlaceLink(const ViewEntry& entry);
+  SysResult<OwnedFd> Parent(const std::string& path, std::string* leaf, bool* ours);
+  SysStatus MakePlace(const std::string& path, bool is_directory);
+  bool IsOurs(int directory) const;
+
+  OwnedFd root_;
+  std::vector<dev_t> own_file_systems_;  // in which directories may be made
+  std::vector<Tree> trees_;              // as the entries
+};
+
+bool Builder::IsOurs(int directory) const {
+  SysResult<struct stat> info = Fstat(directory);
+  return info.ok() && std::find(own_file_systems_.begin(), own_file_systems_.end(), info->st_dev) !=
+                          own_file_systems_.end();
+}
+
+// The host's trees are copied before anything is mounted: what is mounted may hide them.
+absl::Status Builder::Prepare(const std::vector<ViewEntry>& entries) {
+  if (mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) {
+    return Failed("/", "making mounts private", errno);
+  }
+  trees_.resize(entries.size());
+  for (size_t i = 0; i < entries.size(); ++i) {
+    if (entries[i].kind != ViewEntry::Kind::kTree) continue;
+    SysResult<OwnedFd> tree = CloneTree(entries[i], &trees_[i].is_directory);
+    if (!tree.ok()) return Failed(entries[i].source, "bind mount", tree.error());
+    trees_[i].mount = std::move(*tree);
+  }
+  SysResult<OwnedFd> root =
+      NewFileSystem("tmpfs", {"mode", "0755", "size", "4m"}, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV);
+  if (!root.ok()) return Failed("/", "tmpfs", root.error());
+  root_ = std::move(*root);
+  int error = ENOENT;
+  for (const char* place : kStagingPlaces) {
+    SysStatus attached = Attach(root_.get(), AT_FDCWD, place);
+    error = attached.error();
+    if (attached.ok()) break;
+  }
+  if (error != 0) return Failed("/", "a place for the new root", error);
+  SysResult<struct stat> info = Fstat(root_.get());
+  if (!info.ok()) return Failed("/", "fstat", info.error());
+  own_file_systems_.push_back(info->st_dev);
+  return absl::OkStatus();
+}
+
+// The directory above, its own missing ones made on the way where nothing of the host's lies.
+SysResult<OwnedFd> Builder::Parent(const std::string& path, std::string* leaf, bool* ours) {
+  std::vector<std::string> names = absl::StrSplit(path, '/', absl::SkipEmpty());
+  if (names.empty()) return Errno(EINVAL);
+  *leaf = names.back();
+  names.pop_back();
+  SysResult<OwnedFd> at = Duplicate(root_.get());
+  for (const std::string& name : names) {
+    if (!at.ok()) return at;
+    if (IsOurs(at->get()) && mkdirat(at->get(), name.c_str(), 0755) != 0 && errno != EEXIST) {
+      return LastErrno();
+    }
+    at = OpenAt(at->get(), name.c_str(), O_PATH | O_DIRECTORY | O_NOFOLLOW);
+  }
+  if (at.ok()) *ours = IsOurs(at->get());
+  return at;
+}
+
+SysStatus Builder::MakePlace(const std::string& path, bool is_directory) {
+  std::string leaf;
+  bool ours = false;
+  SysResult<OwnedFd> parent = Parent(path, &leaf, &ours);
+  if (!parent.ok()) return Errno(parent.error());
+  if (!ours) return Done{};  // it is there, or the next step says that it is not
+  const int made = is_directory ? mkdirat(parent->get(), leaf.c_str(), 0755)
+                                : mknodat(parent->get(), leaf.c_str(), S_IFREG | 0444, 0);
+  if (made != 0 && errno != EEXIST) return LastErrno();
+  return Done{};
+}
+
+absl::Status Builder::Place(const ViewEntry& entry, Tree& tree) {
+  const std::string relative = entry.path.substr(1);
+  if (SysStatus made = MakePlace(entry.path, tree.is_directory); !made.ok()) {
+    return Failed(entry.path, "no place to mount it", made.error());
+  }
+  if (entry.kind == ViewEntry::Kind::kProcesses) return absl::OkStatus();  // the reaper's
+  if (!tree.mount.valid()) {
+    SysResult<OwnedFd> made =
+        entry.kind == ViewEntry::Kind::kMemory
+            ? NewFileSystem("tmpfs", {"mode", "1777"}, Attributes(entry))
+            : NewFileSystem("devpts", {"ptmxmode", "0666", "mode", "0620"}, Attributes(entry));
+    if (!made.ok()) return Failed(entry.path, "new file system", made.error());
+    tree.mount = std::move(*made);
+    SysResult<struct stat> info = Fstat(tree.mount.get());
+    if (info.ok() && entry.kind == ViewEntry::Kind::kMemory) {
+      own_file_systems_.push_back(info->st_dev);
+    }
+  }
+  // No link decides where it goes: the root of the view would be left by one.
+  SysResult<OwnedFd> place =
+      OpenAt2(root_.get(), relative.c_str(),
+              {.flags = O_PATH | O_CLOEXEC, .resolve = kResolveNoSymlinks | kResolveBeneath});
+  if (!place.ok()) return Failed(entry.path, "no place to mount it", place.error());
+  if (move_mount(tree.mount.get(), "", place->get(), "",
+                 MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) != 0) {
+    return Failed(entry.path, "mounting", errno);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Builder::PlaceLink(const ViewEntry& entry) {
+  std::string leaf;
+  bool ours = false;
+  SysResult<OwnedFd> parent = Parent(entry.path, &leaf, &ours);
+  // Behind a link, or in a tree of the host's: it is there already.
+  if (!parent.ok() || !ours) return absl::OkStatus();
+  if (symlinkat(entry.source.c_str(), parent->get(), leaf.c_str()) != 0 && errno != EEXIST) {
+    return Failed(entry.path, "symlink", errno);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Builder::Fill(const std::vector<ViewEntry>& entries) {
+  for (size_t i = 0; i < entries.size(); ++i) {
+    if (entries[i].kind == ViewEntry::Kind::kLink) continue;
+    if (absl::Status placed = Place(entries[i], trees_[i]); !placed.ok()) return placed;
+  }
+  for (const ViewEntry& entry : entries) {
+    if (entry.kind != ViewEntry::Kind::kLink) continue;
+    if (absl::Status placed = PlaceLink(entry); !placed.ok()) return placed;
+  }
+  return absl::OkStatus();
+}
+
+// pivot_root(2), "pivot_root(".", ".")": the old root lies over the new one until it is taken off.
+absl::Status Builder::Become() {
+  mount_attr attributes = {};
+  attributes.attr_set = MOUNT_ATTR_RDONLY;
+  if (mount_setattr(root_.get(), "", AT_EMPTY_PATH, &attributes, sizeof(attributes)) != 0) {
+    return Failed("/", "making it read-only", errno);
+  }
+  if (fchdir(root_.get()) != 0) return Failed("/", "fchdir", errno);
+  if (syscall(SYS_pivot_root, ".", ".") != 0) return Failed("/", "pivot_root", errno);
+  if (umount2(".", MNT_DETACH) != 0) return Failed("/", "leaving the host's root", errno);
+  if (chdir("/") != 0) return Failed("/", "chdir", errno);
+  return absl::OkStatus();
+}
+
+// The first process of the namespace. The kernel reaps its children itself (SIGCHLD is ignored),
+// and lets no signal from inside end it. Async-signal-safe: the calling process may be large.
+[[noreturn]] void Reap(int root, int report, int lifeline, const ViewEntry* processes,
+                       const OwnMemory& memory) {
+  prctl(PR_SET_PDEATHSIG, SIGKILL);
+  prctl(PR_SET_NAME, "session-reaper");
+  ForgetWords(memory);
+  struct sigaction ignore = {};
+  ignore.sa_handler = SIG_IGN;
+  sigaction(SIGCHLD, &ignore, nullptr);
+  int error = 0;
+  if (processes != nullptr) {
+    SysResult<OwnedFd> procfs = NewFileSystem("proc", {}, Attributes(*processes));
+    error = procfs.ok() ? Attach(procfs->get(), root, processes->path.c_str() + 1).error()
+                        : procfs.error();
+  }
+  if (write(report, &error, sizeof(error)) != sizeof(error) || error != 0) _exit(1);
+  if (lifeline > 0) syscall(SYS_close_range, 0, lifeline - 1, 0);
+  syscall(SYS_close_range, lifeline + 1, ~0U, 0);
+  prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+  // read, write, _exit and sigreturn: nothing else, for good.
+  if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_STRICT) != 0) _exit(1);
+  char byte;
+  while (read(lifeline, &byte, 1) < 0 && errno == EINTR) {
+  }
+  for (;;) syscall(SYS_exit, 0);
+}
+
+}  // namespace
+
+SysStatus ViewReaper::EnterForChildren() const {
+  if (setns(namespace_.get(), CLONE_NEWPID) != 0) return LastErrno();
+  return Done{};
+}
+
+void ViewReaper::End() { lifeline_.Reset(); }
+
+SysStatus ViewReaper::Start(int root, const ViewEntry* processes, const OwnMemory& memory) {
+  std::array<int, 2> report;
+  std::array<int, 2> lifeline;
+  if (pipe2(report.data(), O_CLOEXEC) != 0) return LastErrno();
+  OwnedFd report_end(report[0]);
+  OwnedFd their_report(report[1]);
+  if (pipe2(lifeline.data(), O_CLOEXEC) != 0) return LastErrno();
+  OwnedFd their_lifeline(lifeline[0]);
+  lifeline_.Reset(lifeline[1]);
+  const auto pid =
+      static_cast<pid_t>(syscall(SYS_clone, CLONE_NEWPID | SIGCHLD, nullptr, nullptr, nullptr, 0));
+  if (pid < 0) return LastErrno();
+  if (pid == 0) {
+    close(lifeline[1]);
+    Reap(root, report[1], lifeline[0], processes, memory);
+  }
+  pid_ = pid;
+  their_report.Reset();
+  int error = EPIPE;
+  ssize_t size;
+  while ((size = read(report_end.get(), &error, sizeof(error))) < 0 && errno == EINTR) {
+  }
+  if (size != static_cast<ssize_t>(sizeof(error))) error = EPIPE;
+  if (error != 0) return Errno(error);
+  const std::string name = absl::StrCat("/proc/", pid, "/ns/pid");
+  SysResult<OwnedFd> opened = OpenAt(AT_FDCWD, name.c_str(), O_RDONLY);
+  if (!opened.ok()) return Errno(opened.error());
+  namespace_ = std::move(*opened);
+  return Done{};
+}
+
+absl::Status EnterPrivateView(std::vector<ViewEntry> entries, const OwnMemory& memory,
+                              ViewReaper* reaper) {
+  // What lies around something comes before it.
+  std::stable_sort(entries.begin(), entries.end(),
+                   [](const ViewEntry& a, const ViewEntry& b) { return a.path < b.path; });
+  Builder builder;
+  absl::Status built = builder.Prepare(entries);
+  const mode_t callers = umask(0);  // the modes of what is made are those that are said here
+  if (built.ok()) built = builder.Fill(entries);
+  umask(callers);
+  if (!built.ok()) return built;
+  const auto processes = std::find_if(entries.begin(), entries.end(), [](const ViewEntry& entry) {
+    return entry.kind == ViewEntry::Kind::kProcesses;
+  });
+  // While /proc of the host is still there: the kernel shows a new one only to who sees all of that
+  // one (mount_too_revealing, fs/namespace.c).
+  if (SysStatus started =
+          reaper->Start(builder.root(), processes != entries.end() ? &*processes : nullptr, memory);
+      !started.ok()) {
+    return Failed("/proc", "a procfs of the session's own (is a part of the host's /proc covered?)",
+                  started.error());
+  }
+  return builder.Become();
+}
+
+}  // namespace sessionctl

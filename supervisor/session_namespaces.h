@@ -1,0 +1,45 @@
+// The namespaces of a session, which its broker shares but for the process ids: IPC, and in a
+// private view mounts and a root of its own. What the broker needs of the host's /proc is held from
+// before. For the broker's main thread.
+#ifndef SUPERVISOR_SESSION_NAMESPACES_H_
+#define SUPERVISOR_SESSION_NAMESPACES_H_
+
+#include <sys/types.h>
+
+#include <functional>
+
+#include "absl/status/status.h"
+#include "policy/policy_compiler.h"
+#include "sandbox/base/owned_fd.h"
+#include "sandbox/base/sys_result.h"
+#include "sandbox/private_view.h"
+
+namespace sessionctl {
+
+class SessionNamespaces {
+ public:
+  // Enters what the policy has planned. In a private view `policy` becomes what it is from inside.
+  // `memory`: the calling process's.
+  // Clears PR_SET_PDEATHSIG. Errors: kFailedPrecondition and kNotFound, with what is in the way.
+  absl::Status Enter(const OwnMemory& memory, CompiledPolicy* policy);
+
+  bool has_private_view() const { return reaper_.pid() > 0; }
+  pid_t reaper() const { return reaper_.pid(); }
+  // The session's process id namespace; -1: the broker's own.
+  int process_ids() const { return reaper_.id_namespace(); }
+
+  // A child of the calling process in the session's process id namespace, as fork(2). The process
+  // between the two gives up what `drop` says before it makes it. Errors: those of clone(2),
+  // setns(2), and of `drop`.
+  SysResult<pid_t> Fork(const std::function<SysStatus()>& drop) const;
+
+  // Ends everybody in the private view, and reaps the caller's children. False: there is none.
+  bool End();
+
+ private:
+  ViewReaper reaper_;
+};
+
+}  // namespace sessionctl
+
+#endif  // SUPERVISOR_SESSION_NAMESPACES_H_
