@@ -1,6 +1,7 @@
 #include "fleet/serve_place.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
@@ -20,6 +21,7 @@ namespace {
 constexpr std::chrono::milliseconds kWait(20);
 constexpr int kTries = 1500;    // 30 s for the one before to leave
 constexpr int kAskAgain = 100;  // tries
+constexpr int kAnswerMilliseconds = 1000;
 
 // Asks the supervisor that runs to leave.
 void AskToLeave(int directory) {
@@ -29,6 +31,18 @@ void AskToLeave(int directory) {
       "POST /v1/shutdown HTTP/1.1\r\nHost: sessiond\r\nContent-Length: 0\r\n\r\n";
   // Who does not hear keeps the lock.
   if (!WriteAll(connection->get(), request.data(), request.size()).ok()) return;
+}
+
+// One that was killed may still be found for a moment: its last threads hold lock and socket. Only
+// one that lives answers.
+bool Answers(int directory) {
+  absl::StatusOr<OwnedFd> connection = ConnectControlSocket(directory);
+  if (!connection.ok()) return false;
+  const std::string request = "GET /v1/health HTTP/1.1\r\nHost: sessiond\r\n\r\n";
+  if (!WriteAll(connection->get(), request.data(), request.size()).ok()) return false;
+  pollfd answer = {.fd = connection->get(), .events = POLLIN};
+  char byte;
+  return poll(&answer, 1, kAnswerMilliseconds) > 0 && recv(connection->get(), &byte, 1, 0) == 1;
 }
 
 bool IsSame(int directory, const char* name, const struct stat& wanted) {
@@ -52,7 +66,7 @@ absl::StatusOr<ServePlace> ServePlace::Take(SessionStore& store, bool replace) {
       return absl::ErrnoToStatus(lock.error(), store.path() + "/" + kServeLockFile);
     }
     // It runs, and is not about to leave.
-    if (!replace && ConnectControlSocket(store.fd()).ok()) break;
+    if (!replace && Answers(store.fd())) break;
     std::this_thread::sleep_for(kWait);
   }
   return absl::AlreadyExistsError("another supervisor runs in " + store.path());

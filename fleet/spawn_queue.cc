@@ -14,7 +14,8 @@
 namespace sessionctl {
 namespace {
 
-constexpr int kMaxTries = 3;  // of a start that a dying zygote may never have looked at
+// Of a start that a dying zygote may never have looked at, or that is what kills it.
+constexpr int kMaxTries = 10;
 
 SessionRecord RecordOfQueued(const std::string& id, const SpawnSpec& spec) {
   SessionRecord record;
@@ -58,8 +59,10 @@ void Supervisor::State::Launch(QueuedSpawn spawn) {
   auto descriptor = std::make_unique<Descriptor>(io);
   if (report.ok()) descriptor->assign(report->get(), error);
   if (!report.ok() || error) {
-    return FinishSpawn(spawn, kOwnFailure,
-                       report.ok() ? error.message() : std::string(report.status().message()));
+    const std::string why = report.ok() ? error.message() : std::string(report.status().message());
+    // It may have died a moment ago, and another one will be there.
+    if (spawn.tries < kMaxTries) return LaunchSoon(std::move(spawn), -1, why);
+    return FinishSpawn(spawn, kOwnFailure, why);
   }
   report->Release();
   const std::string id = spawn.id;
@@ -105,24 +108,32 @@ void Supervisor::State::HandleNoReport(FlyingSpawn flown) {
   if (!published && flown.spawn.tries < kMaxTries && zygote_died) {
     return queue.push_front(std::move(flown.spawn));
   }
+  const std::string killed = "the session's monitor was killed";
   // The end of the zygote may be told after the end of its pipes.
   if (!published && flown.spawn.tries < kMaxTries) {
-    auto timer = std::make_shared<boost::asio::steady_timer>(io, std::chrono::milliseconds(100));
-    auto kept = std::make_shared<FlyingSpawn>(std::move(flown));
-    const std::string id = kept->spawn.id;
-    flying[id] = {.spawn = kept->spawn, .report = nullptr, .generation = kept->generation};
-    return timer->async_wait([weak = weak_from_this(), kept, timer](const IoError& error) {
-      const auto self = weak.lock();
-      if (self == nullptr || error || self->flying.erase(kept->spawn.id) == 0) return;
-      if (self->zygote->generation() != kept->generation) {
-        self->queue.push_front(kept->spawn);
-      } else {
-        self->FinishSpawn(kept->spawn, kOwnFailure, "the session's monitor was killed");
-      }
-      self->Pump();
-    });
+    return LaunchSoon(std::move(flown.spawn), flown.generation, killed);
   }
-  FinishSpawn(flown.spawn, kOwnFailure, "the session's monitor was killed");
+  FinishSpawn(flown.spawn, kOwnFailure, killed);
+}
+
+void Supervisor::State::LaunchSoon(QueuedSpawn spawn, int not_from, const std::string& otherwise) {
+  auto timer = std::make_shared<boost::asio::steady_timer>(io, std::chrono::milliseconds(100));
+  const std::string id = spawn.id;
+  flying[id] = {.spawn = std::move(spawn), .report = nullptr, .generation = not_from};
+  timer->async_wait([weak = weak_from_this(), id, otherwise, timer](const IoError& error) {
+    const auto self = weak.lock();
+    if (self == nullptr || error) return;
+    const auto it = self->flying.find(id);
+    if (it == self->flying.end()) return;
+    FlyingSpawn waited = std::move(it->second);
+    self->flying.erase(it);
+    if (self->zygote->generation() != waited.generation) {
+      self->queue.push_front(std::move(waited.spawn));
+    } else {
+      self->FinishSpawn(waited.spawn, kOwnFailure, otherwise);
+    }
+    self->Pump();
+  });
 }
 
 void Supervisor::State::FinishSpawn(const QueuedSpawn& spawn, int exit_code,

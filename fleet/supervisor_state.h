@@ -87,6 +87,9 @@ struct Supervisor::State : std::enable_shared_from_this<Supervisor::State> {
   void AwaitReport(const std::string& id);
   void HandleReport(const std::string& id);
   void HandleNoReport(FlyingSpawn flying);
+  // In a moment once more, unless the zygote is still the `not_from`th: then it has failed, and
+  // `otherwise` says why.
+  void LaunchSoon(QueuedSpawn spawn, int not_from, const std::string& otherwise);
   void FinishSpawn(const QueuedSpawn& spawn, int exit_code, const std::string& message,
                    bool place_taken = false);
   void KeepSpec(const QueuedSpawn& spawn);
