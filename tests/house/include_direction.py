@@ -2,14 +2,14 @@
 """Fails on an include that runs against the house (docs/design.md).
 
 One direction only, each room may use what stands left of it:
-    sandbox/base -> sandbox -> policy -> supervisor/mediator -> supervisor -> fleet -> cli
+    sandbox/base -> sandbox -> policy -> supervisor/mediator -> supervisor/overlay -> supervisor -> fleet -> cli
 Usage: include_direction.py ROOT
 """
 import pathlib
 import re
 import sys
 
-ROOMS = ["sandbox/base", "sandbox", "policy", "supervisor/mediator", "supervisor", "fleet", "cli"]
+ROOMS = ["sandbox/base", "sandbox", "policy", "supervisor/mediator", "supervisor/overlay", "supervisor", "fleet", "cli"]
 INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"')
 # One library, one user (docs/design.md, "The house").
 SOLE_USERS = {
