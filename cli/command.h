@@ -39,6 +39,10 @@ Command AddKillCommand(CLI::App& root);
 Command AddPruneCommand(CLI::App& root);
 Command AddRestartCommand(CLI::App& root);
 Command AddEventsCommand(CLI::App& root);
+Command AddUpCommand(CLI::App& root);
+Command AddDownCommand(CLI::App& root);
+Command AddScaleCommand(CLI::App& root);
+Command AddTopCommand(CLI::App& root);
 Command AddServeCommand(CLI::App& root);
 Command AddZygoteCommand(CLI::App& root);  // hidden: of serve
 Command AddDoctorCommand(CLI::App& root);

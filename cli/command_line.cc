@@ -67,7 +67,8 @@ std::vector<Command> AddCommands(CLI::App& root) {
       AddStopCommand(root),    AddKillCommand(root),   AddPruneCommand(root),
       AddRestartCommand(root), AddEventsCommand(root), AddAttachCommand(root),
       AddExecCommand(root),    AddServeCommand(root),  AddZygoteCommand(root),
-      AddDoctorCommand(root)};
+      AddUpCommand(root),      AddDownCommand(root),   AddScaleCommand(root),
+      AddTopCommand(root),     AddDoctorCommand(root)};
   for (Command& command : AddPolicyCommands(root)) commands.push_back(std::move(command));
   return commands;
 }

@@ -36,7 +36,7 @@ std::string TrySession(const KernelFeatures& features) {
   options.session_id = "doctor";
   options.policy = &*policy;
   options.argv = {"true"};
-  options.environment = ResolveEnvironment(*policy, CallerEnvironment());
+  options.environment = ResolveEnvironment(*policy, CallerEnvironment(), "doctor");
   options.stdin_fd = options.stdout_fd = options.stderr_fd = null->get();
   const ForegroundOutcome outcome = RunForeground(options, [](pid_t) {});
   if (!outcome.error.empty()) return outcome.error;

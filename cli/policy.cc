@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "cli/command.h"
+#include "cli/deployment_access.h"
 #include "cli/policy_flags.h"
 #include "policy/deployment_policy.h"
 #include "policy/policy_compiler.h"
@@ -41,16 +42,6 @@ std::string ExpandedHost(const Mount& mount) {
 bool IsToBeMade(const Mount& mount) {
   struct stat st;
   return mount.create && lstat(ExpandedHost(mount).c_str(), &st) != 0;
-}
-
-// `file` on top of what lies beneath every policy: `default`, where it names no profile itself.
-absl::StatusOr<Deployment> LoadWithDefault(const std::string& path) {
-  absl::StatusOr<Deployment> file = LoadDeploymentFile(path);
-  if (!file.ok() || file->name.empty() || !file->policy.extends.empty()) return file;
-  absl::StatusOr<SessionPolicy> beneath = LoadProfile("default");
-  if (!beneath.ok()) return beneath.status();
-  file->policy = MergePolicies(*beneath, file->policy);
-  return file;
 }
 
 // One policy: the file's own, or that of one [[session]], whose name stands before the message.

@@ -1,13 +1,14 @@
 // `sessionctl ps`: the sessions there are.
 #include <algorithm>
-#include <array>
 #include <iostream>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "cli/command.h"
+#include "cli/deployment_access.h"
 #include "cli/supervisor_access.h"
+#include "cli/table.h"
 #include "nlohmann/json.hpp"
 #include "supervisor/session_record.h"
 
@@ -15,23 +16,13 @@ namespace sessionctl {
 namespace {
 
 constexpr size_t kCommandWidth = 60;
-constexpr size_t kColumns = 7;
-using Row = std::array<std::string, kColumns>;
-
-// A command line may hold escape sequences for the terminal of whoever lists it.
-std::string Printable(const std::string& text) {
-  std::string result = text;
-  for (char& c : result) {
-    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = '?';
-  }
-  return result;
-}
+using Row = std::vector<std::string>;
 
 std::string CommandLine(const std::vector<std::string>& words) {
   std::string line;
   for (const std::string& word : words) line += (line.empty() ? "" : " ") + word;
   if (line.size() > kCommandWidth) line = line.substr(0, kCommandWidth - 3) + "...";
-  return Printable(line);
+  return PrintableCell(line);
 }
 
 // The code, and the limit that ended the session.
@@ -48,7 +39,7 @@ std::string ExitText(const SessionRecord& record) {
 Row MakeRow(const SessionRecord& record) {
   const bool alive = record.state == SessionState::kRunning && record.process.pid != 0;
   return {record.id,
-          record.name.empty() ? "-" : Printable(record.name),
+          record.name.empty() ? "-" : PrintableCell(record.name),
           SessionStateName(record.state),
           ExitText(record),
           alive ? std::to_string(record.process.pid) : "-",
@@ -61,48 +52,99 @@ Row RowOf(const nlohmann::ordered_json& session) {
   absl::StatusOr<SessionRecord> record = RecordFromJson(session.dump());
   if (record.ok()) return MakeRow(*record);
   const auto member = [&](const char* name) {
-    return session.is_object() ? Printable(session.value(name, "-")) : std::string("-");
+    return session.is_object() ? PrintableCell(session.value(name, "-")) : std::string("-");
   };
   return {member("id"), "-", member("state"), "-", "-", "-", member("message")};
 }
 
-void PrintTable(const nlohmann::ordered_json& sessions) {
+int PrintSessions(const nlohmann::ordered_json& sessions) {
   std::vector<Row> rows = {{"ID", "NAME", "STATE", "EXIT", "PID", "CREATED", "COMMAND"}};
   for (const auto& session : sessions) rows.push_back(RowOf(session));
-  std::array<size_t, kColumns> widths = {};
-  for (const Row& row : rows) {
-    for (size_t i = 0; i < kColumns; ++i) widths[i] = std::max(widths[i], row[i].size());
-  }
-  for (const Row& row : rows) {
-    for (size_t i = 0; i + 1 < kColumns; ++i) {
-      std::cout << row[i] << std::string(widths[i] - row[i].size() + 2, ' ');
+  std::cout << TableText(rows);
+  return 0;
+}
+
+// The sum of `sessions[].states[name]`; "" for all of them.
+int PlacesIn(const nlohmann::ordered_json& deployment, const std::string& state) {
+  int sum = 0;
+  for (const auto& session : deployment.value("sessions", nlohmann::ordered_json::array())) {
+    for (const auto& [name, count] : session.at("states").items()) {
+      if (state.empty() || state == name) sum += count.get<int>();
     }
-    std::cout << row[kColumns - 1] << "\n";
   }
+  return sum;
+}
+
+int PrintDeployments(const nlohmann::ordered_json& deployments) {
+  std::vector<Row> rows = {{"NAME", "VERSION", "PLACES", "RUNNING", "COMPLETED", "MESSAGE"}};
+  for (const auto& deployment : deployments) {
+    const bool removing = deployment.value("removing", false);
+    const std::string message = deployment.value("message", "");
+    rows.push_back({deployment.value("name", ""), std::to_string(deployment.value("version", 0)),
+                    std::to_string(PlacesIn(deployment, "")),
+                    std::to_string(PlacesIn(deployment, "running")),
+                    std::to_string(PlacesIn(deployment, "completed")),
+                    removing          ? "being removed"
+                    : message.empty() ? "-"
+                                      : PrintableCell(message)});
+  }
+  std::cout << TableText(rows);
+  return 0;
+}
+
+// Each place, also one that has no session.
+int PrintPlaces(const nlohmann::ordered_json& deployment) {
+  std::vector<Row> rows = {{"SESSION", "REPLICA", "STATE", "RESTARTS", "EXIT", "ID"}};
+  for (const auto& place : deployment.value("places", nlohmann::ordered_json::array())) {
+    std::string exit = "-";
+    if (const auto it = place.find("exit"); it != place.end() && it->is_object()) {
+      exit = PrintableCell(it->value("reason", ""));
+    }
+    const std::string id = place.value("id", "");
+    rows.push_back({place.value("session", ""), std::to_string(place.value("replica", 0)),
+                    place.value("state", ""), std::to_string(place.value("restarts", 0)), exit,
+                    id.empty() ? "-" : id});
+  }
+  std::cout << TableText(rows);
+  return 0;
+}
+
+struct PsFlags {
+  bool as_json = false, deployments = false;
+  std::vector<std::string> labels;
+  std::string deployment;
+};
+
+int Ps(const ControlClient& client, const PsFlags& flags) {
+  std::string target = "/v1/sessions" + LabelQuery(flags.labels, "?");
+  if (flags.deployments) target = "/v1/deployments";
+  if (!flags.deployment.empty()) target = DeploymentTarget(flags.deployment);
+  std::string body;
+  if (const int failed = Ask(client, "GET", target, "", &body)) return failed;
+  if (flags.as_json) {
+    std::cout << body;
+    return 0;
+  }
+  const auto answer = nlohmann::ordered_json::parse(body, nullptr, /*allow_exceptions=*/false);
+  if (!flags.deployment.empty()) return PrintPlaces(answer);
+  return flags.deployments ? PrintDeployments(answer) : PrintSessions(answer);
 }
 
 }  // namespace
 
 Command AddPsCommand(CLI::App& root) {
   CLI::App* app = root.add_subcommand("ps", "List sessions, running and ended");
-  const auto as_json = std::make_shared<bool>(false);
-  const auto labels = std::make_shared<std::vector<std::string>>();
-  app->add_flag("--json", *as_json, "All that is known of them, as a JSON array");
-  app->add_option("--label", *labels, "Only those with this label (repeatable)")
+  const auto flags = std::make_shared<PsFlags>();
+  app->add_flag("--json", flags->as_json, "All that is known of them, as JSON");
+  app->add_option("--label", flags->labels, "Only those with this label (repeatable)")
       ->type_name("K[=V]")
       ->allow_extra_args(false);
-  return {app, [as_json, labels] {
-            return WithClient([&](const ControlClient& client) {
-              std::string body;
-              const std::string target = "/v1/sessions" + LabelQuery(*labels, "?");
-              if (const int failed = Ask(client, "GET", target, "", &body)) return failed;
-              if (*as_json) {
-                std::cout << body;
-              } else {
-                PrintTable(nlohmann::ordered_json::parse(body, nullptr, false));
-              }
-              return 0;
-            });
+  CLI::Option* one =
+      app->add_option("--deployment", flags->deployment, "The places of this deployment")
+          ->type_name("NAME");
+  app->add_flag("--deployments", flags->deployments, "The deployments there are")->excludes(one);
+  return {app, [flags] {
+            return WithClient([&](const ControlClient& client) { return Ps(client, *flags); });
           }};
 }
 

@@ -108,7 +108,7 @@ int RunSession(const RunFlags& flags, const StatusWriter& status, const Compiled
   options.session_id = flags.name.empty() ? id : flags.name;
   options.policy = &policy;
   options.argv = ProgramArguments(flags.command, flags.program);
-  options.environment = ResolveEnvironment(policy, CallerEnvironment());
+  options.environment = ResolveEnvironment(policy, CallerEnvironment(), options.session_id);
   options.audit_fd = audit_fd;
   options.foreground = true;
   const ForegroundOutcome outcome = RunForeground(options, [&status, &policy](pid_t pid) {

@@ -16,7 +16,9 @@ std::string SessionTarget(const std::string& reference, const std::string& verb)
 }
 
 int FailReply(const ClientReply& reply) {
-  const std::string field = reply.field.empty() || reply.field == "id" ? "" : reply.field + ": ";
+  // What is not found is what the command line names.
+  const bool plain = reply.field.empty() || reply.field == "id" || reply.status == 404;
+  const std::string field = plain ? "" : reply.field + ": ";
   return Fail(kExitNotFound, field + reply.detail);
 }
 
@@ -26,6 +28,19 @@ int Ask(const ControlClient& client, const std::string& method, const std::strin
   // Asking twice does no harm where nothing is changed.
   if (absl::IsUnavailable(reply.status()) && method == "GET")
     reply = client.Request(method, target);
+  if (!reply.ok()) return Fail(kExitOwnFailure, reply.status());
+  if (!reply->ok()) return FailReply(*reply);
+  if (body != nullptr) *body = reply->body;
+  return 0;
+}
+
+int AskUntilAnswered(const ControlClient& client, const std::string& method,
+                     const std::string& target, const std::string& request, std::string* body) {
+  constexpr int kTries = 20;
+  absl::StatusOr<ClientReply> reply = absl::UnavailableError("");
+  for (int i = 0; i < kTries && absl::IsUnavailable(reply.status()); ++i) {
+    reply = client.Request(method, target, request);
+  }
   if (!reply.ok()) return Fail(kExitOwnFailure, reply.status());
   if (!reply->ok()) return FailReply(*reply);
   if (body != nullptr) *body = reply->body;

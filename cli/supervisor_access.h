@@ -20,6 +20,10 @@ std::string SessionTarget(const std::string& reference, const std::string& verb 
 // it refused. 0: `body` (may be null) is the answer's.
 int Ask(const ControlClient& client, const std::string& method, const std::string& target,
         const std::string& request, std::string* body);
+// The same for a request that may be made twice: again when the supervisor dies over it, and with
+// the next one.
+int AskUntilAnswered(const ControlClient& client, const std::string& method,
+                     const std::string& target, const std::string& request, std::string* body);
 int FailReply(const ClientReply& reply);
 
 // "label=K%3DV&label=…", with `prefix` in front when there are any.

@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "fleet/deployment_manager.h"
 #include "fleet/exchange.h"
 #include "fleet/metrics.h"
 #include "fleet/request_fields.h"
@@ -30,7 +31,7 @@ struct Api {
   std::function<void(const std::string& why)> leave;  // the supervisor's process ends
   std::function<size_t()> connections;
   std::function<void(OwnedFd)> serve;  // a connection that was accepted elsewhere
-  void* deployments = nullptr;         // of fleet/deployment_routes.cc
+  DeploymentManager& deployments;
 };
 
 using RouteHandler = void (*)(Api& api, const ExchangePtr& exchange);
@@ -53,7 +54,9 @@ std::vector<Route> SessionRoutes();   // list, inspect, stop, kill, restart, wai
 std::vector<Route> StartRoutes();     // create
 std::vector<Route> StreamRoutes();    // logs, events, attach, exec
 std::vector<Route> HandOverRoutes();  // connections of the system-wide front
-std::vector<Route> SystemRoutes();    // health, metrics, version, shutdown, policies
+std::vector<Route> DeploymentRoutes();
+std::vector<Route> UsageRoutes();   // what sessions use now
+std::vector<Route> SystemRoutes();  // health, metrics, version, shutdown, policies
 
 // Answers `exchange` or hands it to its handler.
 void Dispatch(Api& api, const ExchangePtr& exchange);

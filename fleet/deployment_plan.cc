@@ -13,13 +13,6 @@
 namespace sessionctl {
 namespace {
 
-const DeploymentSession* FindSession(const Deployment& deployment, const std::string& name) {
-  for (const DeploymentSession& session : deployment.sessions) {
-    if (session.name == name) return &session;
-  }
-  return nullptr;
-}
-
 // The lines of one [[session]]: replicas with the same action and reason stand together.
 class SessionPlan {
  public:

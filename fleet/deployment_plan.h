@@ -12,6 +12,7 @@
 #include <chrono>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -43,6 +44,9 @@ struct WantedDeployment {
   Deployment deployment;
   int version = 1;        // counts what was applied under this name
   bool removing = false;  // nothing should run, and nothing should be left
+  // Ids of sessions that had ended, or were about to, when it was applied: what they left their
+  // places in (a failure, a crash loop, stopped) is forgotten.
+  std::set<std::string> retried = {};
 };
 
 enum class PlaceState {

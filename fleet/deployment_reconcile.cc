@@ -85,8 +85,8 @@ class Reconciler {
     status->state = StateAfter(session.restart, ended);
     status->failures = FailuresAfter(session.restart, ended);
     const bool same = ended.place.definition == definitions_.at(session.name);
-    const bool applied_again = ended.place.version < wanted_.version;
-    if (!same || (applied_again && status->state != PlaceState::kCompleted)) {
+    const bool retried = wanted_.retried.contains(ended.id);
+    if (!same || (retried && status->state != PlaceState::kCompleted)) {
       status->state = PlaceState::kWaiting;
       Start(session, status->place, 0, 0);
     } else if (status->state == PlaceState::kBackoff) {

@@ -44,6 +44,7 @@ std::string ToJson(const StoredDeployment& stored) {
                               {"deployment", DeploymentToToml(stored.wanted.deployment)},
                               {"applied", stored.wanted.version},
                               {"removing", stored.wanted.removing},
+                              {"retried", stored.wanted.retried},
                               {"environment", stored.environment}};
   return value.dump(2, ' ', false, ordered_json::error_handler_t::replace) + "\n";
 }
@@ -65,6 +66,7 @@ absl::StatusOr<StoredDeployment> FromJson(const std::string& text, const std::st
     file = value.at("deployment").get<std::string>();
     stored.wanted.version = value.at("applied").get<int>();
     stored.wanted.removing = value.at("removing").get<bool>();
+    stored.wanted.retried = value.at("retried").get<std::set<std::string>>();
     stored.environment = value.at("environment").get<std::vector<std::string>>();
   } catch (const ordered_json::exception& error) {
     return absl::DataLossError(error.what());

@@ -58,7 +58,8 @@ class Server {
              std::chrono::steady_clock::now(),
              [this](const std::string& why) { Leave(why, kAnswerTime); },
              [this] { return http_.connections(); },
-             [this](OwnedFd connection) { http_.Serve(std::move(connection)); }},
+             [this](OwnedFd connection) { http_.Serve(std::move(connection)); },
+             deployments_},
         http_(
             io_, [this](const ExchangePtr& exchange) { Dispatch(api_, exchange); },
             [this](int status) { metrics_.CountAnswer(status); }),
@@ -85,6 +86,7 @@ class Server {
   asio::thread_pool streams_{4};
   Metrics metrics_;
   Supervisor supervisor_;
+  DeploymentManager deployments_{supervisor_, pool_};
   Api api_;
   HttpServer http_;
   asio::steady_timer look_, watchdog_;
@@ -100,6 +102,10 @@ absl::Status Server::Start() {
   });
   const int living = supervisor_.Adopt();
   spdlog::info("supervisor {} of {}: {} sessions live", getpid(), store_.path(), living);
+  // Sessions are looked after all the same.
+  if (absl::Status opened = deployments_.Open(); !opened.ok()) {
+    spdlog::error("no deployments: {}", std::string(opened.message()));
+  }
   signals_.async_wait([this](const Error& error, int signal) {
     if (!error) Leave("signal " + std::to_string(signal), kAnswerTime);
   });
@@ -128,7 +134,7 @@ absl::Status Server::Listen() {
 void Server::LookAround() {
   LookAtPlace();
   const auto now = std::chrono::steady_clock::now();
-  if (supervisor_.alive() > 0 || http_.connections() > 0) busy_ = now;
+  if (supervisor_.alive() > 0 || http_.connections() > 0 || deployments_.busy()) busy_ = now;
   if (options_.idle_exit > 0 && now - busy_ > std::chrono::seconds(options_.idle_exit)) {
     return Leave("idle", kDrainTime);  // nobody waits for what does not end
   }
@@ -173,6 +179,7 @@ void Server::Leave(const std::string& why, milliseconds answers) {
   sd_notify(0, "STOPPING=1");
   place_.StopBeingFound();
   http_.StopListening();
+  deployments_.Drain();
   LookLeaving(std::chrono::steady_clock::now(), answers);
 }
 

@@ -11,6 +11,7 @@
 #include "nlohmann/json.hpp"
 #include "sandbox/safe_file.h"
 #include "supervisor/process_identity.h"
+#include "supervisor/requested_end.h"
 
 namespace sessionctl {
 namespace {
@@ -33,7 +34,7 @@ void SignalMonitor(const SessionEntry& entry, int signal) {
 }  // namespace
 
 void Supervisor::State::Stop(const std::string& id, std::optional<milliseconds> timeout,
-                             Finished done) {
+                             Finished done, const std::string& reason) {
   SessionEntry* entry = FindEntry(id);
   if (entry == nullptr || !entry->alive) {
     const absl::Status status =
@@ -41,7 +42,10 @@ void Supervisor::State::Stop(const std::string& id, std::optional<milliseconds> 
     return Post([done = std::move(done), status] { done(status); });
   }
   const bool asked_before = entry->stopping != nullptr;
-  if (!asked_before) entry->stopping = std::make_shared<Stopping>(io);
+  if (!asked_before) {
+    entry->stopping = std::make_shared<Stopping>(io);
+    entry->stopping->reason = reason;
+  }
   entry->stopping->done.push_back(std::move(done));
   if (timeout.has_value()) entry->record.stop.timeout = timeout->count();
   if (entry->starting) {
@@ -51,9 +55,32 @@ void Supervisor::State::Stop(const std::string& id, std::optional<milliseconds> 
   if (!asked_before || timeout.has_value()) BeginStop(*entry);
 }
 
+// What the supervisor before this one had begun to stop.
+void Supervisor::State::ResumeStop(const std::string& id) {
+  absl::StatusOr<SessionDirectory> directory = store.Find(id);
+  if (!directory.ok()) return;
+  const std::optional<RequestedEnd> requested = ReadRequestedEnd(directory->fd());
+  if (!requested.has_value()) return;
+  Stop(
+      id, milliseconds(requested->timeout), [](const absl::Status&) {}, requested->reason);
+}
+
+// Before anybody is signalled.
+void Supervisor::State::WriteEnding(const SessionEntry& entry) {
+  absl::StatusOr<SessionDirectory> directory = store.Find(entry.record.id);
+  if (!directory.ok()) return;
+  const SysStatus written = WriteRequestedEnd(
+      directory->fd(), {.reason = entry.stopping->reason, .timeout = entry.record.stop.timeout});
+  if (!written.ok()) {
+    Publish("ending.unwritten", entry,
+            std::string(absl::ErrnoToStatus(written.error(), kSessionEndingFile).message()));
+  }
+}
+
 void Supervisor::State::BeginStop(SessionEntry& entry) {
   if (entry.stopping->stage != Stopping::Stage::kAsked) return;
   const milliseconds timeout(entry.record.stop.timeout);
+  WriteEnding(entry);
   ReadRecord(entry);
   if (!entry.unreadable.empty() || entry.record.process.pid == 0) {
     return ArmStop(entry, milliseconds(0));  // no command to ask: the monitor ends it

@@ -106,6 +106,7 @@ SessionEntry* Supervisor::State::Load(const std::string& id) {
   entry.record.id = id;
   ReadRecord(entry);
   if (entry.alive && !entry.starting) WatchMonitor(entry);
+  if (entry.alive && entry.stopping == nullptr) ResumeStop(id);
   return &entry;
 }
 

@@ -143,8 +143,9 @@ void Supervisor::State::FinishSpawn(const QueuedSpawn& spawn, int exit_code,
                         .exit_code = exit_code,
                         .message = message,
                         .place_taken = place_taken};
-  Post([done = spawn.done, result = std::move(result)] { done(result); });
   SessionEntry* entry = FindEntry(spawn.id);
+  result.stopped = exit_code != 0 && entry != nullptr && entry->stopping != nullptr;
+  Post([done = spawn.done, result = std::move(result)] { done(result); });
   if (entry == nullptr) return;
   entry->starting = false;
   if (Load(spawn.id) == nullptr) {  // never published: nothing is left of it

@@ -92,7 +92,7 @@ Wrong ReadEnvironment(const ordered_json& value, SpawnSpec& spec) {
 Wrong ReadName(const ordered_json& value, SpawnSpec& spec) {
   if (!value.is_string()) return Whole("a string is needed");
   spec.name = value.get<std::string>();
-  if (spec.name.size() > kMaxNameSize) return Whole("longer than 128 bytes");
+  if (spec.name.size() > kMaxNameSize) return Whole("longer than 160 bytes");
   return HasControl(spec.name) ? Whole("a name holds no control characters") : std::nullopt;
 }
 
@@ -100,7 +100,7 @@ Wrong ReadLabels(const ordered_json& value, SpawnSpec& spec) {
   if (!value.is_object()) return Whole("an object of strings is needed");
   if (value.size() > kMaxLabels) return Whole("more than 64 labels");
   for (const auto& [key, text] : value.items()) {
-    if (key.empty() || key.size() > kMaxNameSize || key.find_first_of("=,") != std::string::npos ||
+    if (key.empty() || key.size() > kMaxLabelName || key.find_first_of("=,") != std::string::npos ||
         HasControl(key)) {
       return FieldError{"." + key,
                         "a label has 1 to 128 bytes, without '=', ',' and control "
@@ -267,6 +267,12 @@ ordered_json SpecToJson(const SpawnSpec& spec) {
                        {"definition", spec.place.definition}};
   }
   return result;
+}
+
+std::optional<FieldError> ReadSpecEnvironment(const ordered_json& value, SpawnSpec& spec) {
+  Wrong wrong = ReadEnvironment(value, spec);
+  if (wrong.has_value()) wrong->field.insert(0, "environment");
+  return wrong;
 }
 
 std::optional<FieldError> SpecFromJson(const ordered_json& value, bool internal, SpawnSpec& spec) {

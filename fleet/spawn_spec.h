@@ -30,8 +30,12 @@ nlohmann::ordered_json SpecToJson(const SpawnSpec& spec);
 std::optional<FieldError> SpecFromJson(const nlohmann::ordered_json& value, bool internal,
                                        SpawnSpec& spec);
 
+// Its member "environment" alone.
+std::optional<FieldError> ReadSpecEnvironment(const nlohmann::ordered_json& value, SpawnSpec& spec);
+
 // A name of a session or label: no control characters, of bounded length.
-inline constexpr size_t kMaxNameSize = 128;
+inline constexpr size_t kMaxNameSize = 160;  // DEPLOYMENT.SESSION.REPLICA
+inline constexpr size_t kMaxLabelName = 128;
 inline constexpr size_t kMaxLabels = 64;
 inline constexpr size_t kMaxLabelValue = 256;
 inline constexpr char kSessionSpecFile[] = "spawn.json";

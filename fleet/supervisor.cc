@@ -50,7 +50,10 @@ Supervisor::State::State(boost::asio::io_context& io_context, const SessionStore
       store_events(io_context) {}
 
 KnownSession Supervisor::State::View(const SessionEntry& entry) const {
-  return {.record = entry.record, .alive = entry.alive, .unreadable = entry.unreadable};
+  return {.record = entry.record,
+          .alive = entry.alive,
+          .stopping = entry.alive && entry.stopping != nullptr,
+          .unreadable = entry.unreadable};
 }
 
 SessionEntry* Supervisor::State::FindEntry(const std::string& id) {
@@ -114,6 +117,11 @@ absl::StatusOr<std::string> Supervisor::Resolve(const std::string& reference) {
       beginning.push_back(id);
     }
   }
+  // One that lives, rather than those of the same name that were before it.
+  const auto lives = [this](const std::string& id) { return state_->FindEntry(id)->alive; };
+  if (std::count_if(named.begin(), named.end(), lives) == 1) {
+    return *std::find_if(named.begin(), named.end(), lives);
+  }
   const std::vector<std::string>& found = named.empty() ? beginning : named;
   if (found.size() == 1) return found[0];
   if (found.empty()) {
@@ -131,6 +139,8 @@ absl::StatusOr<std::string> Supervisor::Resolve(const std::string& reference) {
 std::vector<KnownSession> Supervisor::List(const Selector& selector) {
   std::vector<KnownSession> views;
   for (auto& [id, entry] : state_->sessions) {
+    // Copying ten thousand records to choose one of them takes its time.
+    if (selector.deployment && *selector.deployment != entry.record.place.deployment) continue;
     // One that was adopted while it started: nobody reports to us.
     if (entry.alive && !entry.starting && entry.record.state == SessionState::kStarting) {
       state_->ReadRecord(entry);
@@ -145,8 +155,8 @@ std::vector<KnownSession> Supervisor::List(const Selector& selector) {
 }
 
 void Supervisor::Stop(const std::string& id, std::optional<std::chrono::milliseconds> timeout,
-                      Finished done) {
-  state_->Stop(id, timeout, std::move(done));
+                      Finished done, const std::string& reason) {
+  state_->Stop(id, timeout, std::move(done), reason);
 }
 
 absl::Status Supervisor::Kill(const std::string& id, int signal) {

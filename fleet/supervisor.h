@@ -52,12 +52,14 @@ struct SpawnResult {
   int exit_code = 0;         // 0: the command runs; else 125, 126 or 127
   std::string message;       // why not
   bool place_taken = false;  // a session lives in spec.place already; nothing was started
+  bool stopped = false;      // somebody stopped it before it was started
 };
 
 // A session as the supervisor knows it.
 struct KnownSession {
   SessionRecord record;    // of an unreadable one only `id`
   bool alive = false;      // its monitor lives
+  bool stopping = false;   // it was asked to end, and has not yet
   std::string unreadable;  // why its record cannot be read; "": it can
 };
 
@@ -120,9 +122,11 @@ class Supervisor {
   std::vector<KnownSession> List(const Selector& selector = {});
 
   // The stop signal (and SIGCONT) to the command; after `timeout` the whole tree is killed.
-  // nullopt: as the session's own StopRule says. `done` comes when it has ended. Errors: kNotFound,
-  // kDeadlineExceeded. An ended session is fine.
-  void Stop(const std::string& id, std::optional<std::chrono::milliseconds> timeout, Finished done);
+  // nullopt: as the session's own StopRule says. `done` comes when it has ended; `reason` is then
+  // its exit's, unless a limit ended it first. A supervisor that is killed meanwhile leaves the
+  // stop to the next one. Errors: kNotFound, kDeadlineExceeded. An ended session is fine.
+  void Stop(const std::string& id, std::optional<std::chrono::milliseconds> timeout, Finished done,
+            const std::string& reason = "stopped");
   // A signal to the command. Errors: kNotFound, kFailedPrecondition (it does not run).
   absl::Status Kill(const std::string& id, int signal);
   // Stops it, then starts one like it under a new id. Errors as Stop; kFailedPrecondition: nobody

@@ -28,6 +28,7 @@ struct Stopping {
   enum class Stage { kAsked, kMonitorAsked, kMonitorKilled };
   Stage stage = Stage::kAsked;
   boost::asio::steady_timer timer;
+  std::string reason;
   std::vector<Supervisor::Finished> done;
 };
 
@@ -97,7 +98,10 @@ struct Supervisor::State : std::enable_shared_from_this<Supervisor::State> {
   bool CancelQueued(const std::string& id);
 
   // session_stop.cc
-  void Stop(const std::string& id, std::optional<std::chrono::milliseconds> timeout, Finished done);
+  void Stop(const std::string& id, std::optional<std::chrono::milliseconds> timeout, Finished done,
+            const std::string& reason);
+  void ResumeStop(const std::string& id);
+  void WriteEnding(const SessionEntry& entry);
   void BeginStop(SessionEntry& entry);
   void ArmStop(SessionEntry& entry, std::chrono::milliseconds after);
   void HandleStopTimeout(const std::string& id);

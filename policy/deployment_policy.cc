@@ -56,13 +56,6 @@ class Fingerprint {
   Wide value_ = (Wide{0x6c62272e07bb0142} << 64) + 0x62b821756295c58d;
 };
 
-std::map<std::string, std::string> LabelsOf(const Deployment& deployment,
-                                            const DeploymentSession& session) {
-  std::map<std::string, std::string> labels = deployment.labels;
-  for (const auto& [name, value] : session.labels) labels[name] = value;
-  return labels;
-}
-
 std::string MountsText(const SessionPolicy& policy) {
   std::string text;
   for (const Mount& mount : policy.mounts) {
@@ -96,6 +89,20 @@ std::string SessionToToml(const DeploymentSession& session) {
 }
 
 }  // namespace
+
+const DeploymentSession* FindSession(const Deployment& deployment, const std::string& name) {
+  for (const DeploymentSession& session : deployment.sessions) {
+    if (session.name == name) return &session;
+  }
+  return nullptr;
+}
+
+std::map<std::string, std::string> LabelsOf(const Deployment& deployment,
+                                            const DeploymentSession& session) {
+  std::map<std::string, std::string> labels = deployment.labels;
+  for (const auto& [name, value] : session.labels) labels[name] = value;
+  return labels;
+}
 
 std::string ExpandReplica(std::string text, const Deployment& deployment, int replica) {
   if (replica > 0) absl::StrReplaceAll({{"{replica}", absl::StrCat(replica)}}, &text);

@@ -3,6 +3,7 @@
 #ifndef POLICY_DEPLOYMENT_POLICY_H_
 #define POLICY_DEPLOYMENT_POLICY_H_
 
+#include <map>
 #include <string>
 #include <vector>
 
@@ -15,6 +16,13 @@ namespace sessionctl {
 // expand in mount hosts, the working directory and the session's environment; with replica 0,
 // {replica} stays. {session} and {user} are the compiler's.
 SessionPolicy PolicyOf(const Deployment& deployment, const DeploymentSession& session, int replica);
+
+// Null: there is none of that name.
+const DeploymentSession* FindSession(const Deployment& deployment, const std::string& name);
+
+// The labels of its sessions: those of the deployment, and over them its own.
+std::map<std::string, std::string> LabelsOf(const Deployment& deployment,
+                                            const DeploymentSession& session);
 
 // `text` with {replica} and {deployment} expanded, as above.
 std::string ExpandReplica(std::string text, const Deployment& deployment, int replica);

@@ -18,6 +18,7 @@
 #include "sandbox/base/sys_result.h"
 #include "sandbox/cgroup.h"
 #include "supervisor/limit_watcher.h"
+#include "supervisor/mediator/call_counters.h"
 #include "supervisor/shared_memory.h"
 
 namespace sessionctl {
@@ -46,6 +47,8 @@ struct BrokerOptions {
   int terminals_fd = -1;
   // The session gets an init, which hears requests from there (session_init.h); -1: none.
   int init_channel = -1;
+  // Where mediated calls are counted, shared with the parent; null: in the broker alone.
+  CallCounters* counters = nullptr;
 };
 
 // One message from the broker to its parent. Fixed size: it crosses a SOCK_SEQPACKET.
@@ -113,9 +116,11 @@ std::string RefusedCallText(const BrokerEvent& event);
 int KillDescendants(const std::vector<pid_t>& keep = {});
 
 // The environment of a session: `policy.environment` applied to `caller` (usually environ). Sets
-// PATH, HOME, TMPDIR, LANG when the policy leaves them open.
+// PATH, HOME, TMPDIR, LANG when the policy leaves them open. {session} in a value that the policy
+// sets is `session`; every other brace stays.
 std::vector<std::string> ResolveEnvironment(const CompiledPolicy& policy,
-                                            const std::vector<std::string>& caller);
+                                            const std::vector<std::string>& caller,
+                                            const std::string& session);
 
 // Where the command may be: itself when it has a slash, else along the session's own PATH.
 std::vector<std::string> ProgramPaths(const std::string& command,

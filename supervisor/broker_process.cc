@@ -32,6 +32,7 @@
 #include "sandbox/walls.h"
 #include "supervisor/audit_log.h"
 #include "supervisor/broker_fence.h"
+#include "supervisor/counters_file.h"
 #include "supervisor/mediator/mediator.h"
 #include "supervisor/mediator/session_view.h"
 #include "supervisor/session_domains.h"
@@ -191,6 +192,7 @@ absl::Status BrokerProcess::Prepare() {
     return absl::FailedPreconditionError("/dev/null is not the null device");
   }
   null_ = std::move(*null);
+  if (options_.counters != nullptr) KeepFromSession(options_.counters);
   if (absl::Status entered = EnterNamespaces(); !entered.ok()) return entered;
   absl::StatusOr<std::vector<sock_filter>> filter = CompileFilter(policy_.filter);
   if (!filter.ok()) return filter.status();
@@ -348,6 +350,7 @@ void BrokerProcess::TakeListener(int channel) {
   RaiseOwnLimits();
   mediator_ = std::make_unique<Mediator>(*view_, Notifier(std::move(*listener)), audit_.get());
   mediator_->HearOfTerminals(OwnedFd(options_.terminals_fd));
+  if (options_.counters != nullptr) mediator_->CountIn(options_.counters);
   if (SysStatus fenced = EnterBrokerFence(own_filter_, events_.get()); !fenced.ok()) {
     FailStart(kOwnFailure, absl::StrCat("the broker's own fence: ", strerror(fenced.error())));
   }

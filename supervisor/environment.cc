@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
 #include "policy/environment_rules.h"
 #include "supervisor/broker.h"
 
@@ -27,7 +28,8 @@ std::string WritableDirectory(const CompiledPolicy& policy) {
 }  // namespace
 
 std::vector<std::string> ResolveEnvironment(const CompiledPolicy& policy,
-                                            const std::vector<std::string>& caller) {
+                                            const std::vector<std::string>& caller,
+                                            const std::string& session) {
   std::map<std::string, std::string> values;
   values["PATH"] = kDefaultPath;
   values["HOME"] = values["TMPDIR"] = WritableDirectory(policy);
@@ -44,7 +46,9 @@ std::vector<std::string> ResolveEnvironment(const CompiledPolicy& policy,
     const size_t equals = entry.find('=');
     values[entry.substr(0, equals)] = entry.substr(equals + 1);
   }
-  for (const auto& [name, value] : rules.set) values[name] = value;
+  for (const auto& [name, value] : rules.set) {
+    values[name] = absl::StrReplaceAll(value, {{"{session}", session}});
+  }
   std::vector<std::string> environment;
   environment.reserve(values.size());
   for (const auto& [name, value] : values) environment.push_back(absl::StrCat(name, "=", value));

@@ -20,12 +20,14 @@
 #include "sandbox/base/raw_log.h"
 #include "sandbox/base/syscalls.h"
 #include "supervisor/broker.h"
+#include "supervisor/counters_file.h"
 #include "supervisor/executed_programs.h"
 #include "supervisor/kept_record.h"
 #include "supervisor/mediator/syscall_table.h"
 #include "supervisor/monitor_process.h"
 #include "supervisor/poll_loop.h"
 #include "supervisor/program_streams.h"
+#include "supervisor/requested_end.h"
 #include "supervisor/session_console.h"
 #include "supervisor/session_init.h"
 #include "supervisor/session_log.h"
@@ -80,6 +82,7 @@ class Monitor {
   std::optional<SessionConsole> console_;
   std::optional<Broker> broker_;
   KeptRecord record_;
+  CallCounters* counters_ = nullptr;  // what a lost broker leaves behind; null: nobody can look on
   std::optional<Clock::time_point> kill_at_;  // SIGTERM has come: the broker has until then
 };
 
@@ -189,8 +192,11 @@ absl::Status Monitor::StartBroker() {
   options.session_id = options_.id;
   options.policy = policy_;
   options.argv = options_.argv;
-  options.environment = ResolveEnvironment(*policy_, options_.environment);
+  options.environment = ResolveEnvironment(*policy_, options_.environment, options_.id);
   options.audit_fd = audit_.get();
+  if (SysResult<CallCounters*> counters = MapCounters(directory_->fd()); counters.ok()) {
+    options.counters = counters_ = *counters;
+  }
   OwnedFd inits_end;
   if (absl::Status opened = OpenConsole(&options, &inits_end); !opened.ok()) return opened;
   absl::StatusOr<Broker> broker = Broker::Start(options);
@@ -258,7 +264,10 @@ void Monitor::AskBrokerToEnd() {
 // It did not: then the whole tree goes without it.
 void Monitor::EndStopped() {
   broker_->KillSession();
-  End(SessionState::kExited, {.code = {}, .signal = SIGKILL, .reason = "stopped"});
+  const auto requested = ReadRequestedEnd(directory_->fd());
+  End(SessionState::kExited, {.code = {},
+                              .signal = SIGKILL,
+                              .reason = requested.has_value() ? requested->reason : "stopped"});
 }
 
 bool Monitor::HandleNextEvent() {
@@ -283,6 +292,10 @@ bool Monitor::HandleNextEvent() {
 
 void Monitor::HandleLost(const std::string& why) {
   broker_->KillSession();
+  if (counters_ != nullptr) {
+    record_.value.mediated_calls = counters_->calls;
+    record_.value.denials = counters_->denials;
+  }
   End(SessionState::kLost, {.code = {}, .signal = {}, .reason = why});
   Report(kOwnFailure, why);
 }
@@ -311,6 +324,7 @@ void Monitor::HandleExited(const BrokerEvent& event) {
     exit.reason = "exited";
   }
   if (kill_at_.has_value()) exit.reason = "stopped";
+  if (const auto requested = ReadRequestedEnd(directory_->fd())) exit.reason = requested->reason;
   const std::string limit = SessionEndName(event.ended);
   if (!limit.empty()) exit.reason = limit;
   if (IsTimeLimit(event.ended)) exit.code = kTimeLimitExit;

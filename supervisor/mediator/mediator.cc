@@ -107,7 +107,7 @@ Reply Mediator::Answer(const Notification& call) {
   Reply reply = request.ok() ? row->handler(context, *request) : Reply::Error(request.error());
   if (reply.kind() == Reply::Kind::kCallerGone) return reply;  // nothing was done
   std::string denied_by = context.refusal().RuleBehind(reply.error());
-  if (!denied_by.empty()) ++denials_;
+  if (!denied_by.empty()) ++counters_->denials;
   if (audit_ != nullptr) {
     AuditEvent event = {row->name, call.tid, "", "", std::move(denied_by), reply.error(), false};
     if (request.ok()) {
@@ -121,7 +121,7 @@ Reply Mediator::Answer(const Notification& call) {
 }
 
 void Mediator::Serve(const Notification& call) {
-  ++calls_;
+  ++counters_->calls;
   Send(call, Answer(call));
 }
 

@@ -18,6 +18,7 @@
 #include "supervisor/mediator/audit_event.h"
 #include "supervisor/mediator/blocking_calls.h"
 #include "supervisor/mediator/bound_names.h"
+#include "supervisor/mediator/call_counters.h"
 #include "supervisor/mediator/reply.h"
 #include "supervisor/mediator/session_view.h"
 #include "supervisor/mediator/terminals.h"
@@ -38,8 +39,10 @@ class Mediator {
   // Starts the first worker. False when no thread can be made.
   bool Start();
 
-  uint64_t calls() const { return calls_.load(std::memory_order_relaxed); }
-  uint64_t denials() const { return denials_.load(std::memory_order_relaxed); }
+  // Counts there instead of in itself; before Start. `counters` must outlive it.
+  void CountIn(CallCounters* counters) { counters_ = counters; }
+  uint64_t calls() const { return counters_->calls.load(std::memory_order_relaxed); }
+  uint64_t denials() const { return counters_->denials.load(std::memory_order_relaxed); }
 
  private:
   static void* WorkerMain(void* self);
@@ -58,8 +61,8 @@ class Mediator {
   BoundNames bound_names_;
   std::atomic<int> workers_ = 0;
   std::atomic<int> idle_ = 0;
-  std::atomic<uint64_t> calls_ = 0;
-  std::atomic<uint64_t> denials_ = 0;
+  CallCounters own_counters_;
+  CallCounters* counters_ = &own_counters_;
 };
 
 }  // namespace sessionctl

@@ -78,7 +78,8 @@ TEST_P(SpawnTest, SessionLivesItsLife) {
   for (const auto& entry : fs::directory_iterator(StateDirectory())) {
     left.insert(entry.path().filename());
   }
-  EXPECT_EQ(left, (std::set<std::string>{"sessiond.lock", "sessiond.log", "sessiond.sock"}));
+  EXPECT_EQ(left, (std::set<std::string>{"deployments", "sessiond.lock", "sessiond.log",
+                                         "sessiond.sock"}));
 }
 
 TEST_P(SpawnTest, FilesOfASessionArePrivateAndComplete) {

@@ -295,22 +295,30 @@ void SessiondTest::ReapOrphans() {
 
 std::map<pid_t, std::string> SessiondTest::Descendants() {
   ReapOrphans();
-  std::map<pid_t, std::pair<pid_t, std::string>> all;  // parent and name
+  struct Process {
+    pid_t parent = 0;
+    std::string name;
+    bool ended = false;  // or its first thread only: what is below it stays so until the others end
+  };
+  std::map<pid_t, Process> all;
   for (const auto& entry : fs::directory_iterator("/proc")) {
     const std::string name = entry.path().filename();
     if (name.find_first_not_of("0123456789") != std::string::npos) continue;
     const std::string stat = ReadWholeFile("/proc/" + name + "/stat");
     const size_t end = stat.rfind(')');
-    if (end == std::string::npos || stat[end + 2] == 'Z' || stat[end + 2] == 'X') continue;
+    if (end == std::string::npos) continue;
     const size_t begin = stat.find('(');
-    all[static_cast<pid_t>(std::stol(name))] = {static_cast<pid_t>(std::stol(stat.substr(end + 4))),
-                                                stat.substr(begin + 1, end - begin - 1)};
+    all[static_cast<pid_t>(std::stol(name))] = {
+        .parent = static_cast<pid_t>(std::stol(stat.substr(end + 4))),
+        .name = stat.substr(begin + 1, end - begin - 1),
+        .ended = stat[end + 2] == 'Z' || stat[end + 2] == 'X'};
   }
   std::map<pid_t, std::string> below;
   for (const auto& [pid, process] : all) {
-    pid_t above = process.first;
-    while (above != getpid() && all.count(above) != 0) above = all[above].first;
-    if (above == getpid() && started_.count(pid) == 0) below[pid] = process.second;
+    if (process.ended || started_.count(pid) != 0) continue;
+    pid_t above = process.parent;
+    while (above != getpid() && all.count(above) != 0) above = all[above].parent;
+    if (above == getpid()) below[pid] = process.name;
   }
   return below;
 }

@@ -63,9 +63,11 @@ TEST_F(SessiondLife, StopIsPoliteAndKillIsASignal) {
   const ApiReply stopped = Api("POST", "/v1/sessions/" + polite + "/stop");
   EXPECT_EQ(stopped.status, 200);
   EXPECT_EQ(At(stopped.Json(), "/exit/code"), 21);
+  EXPECT_EQ(At(stopped.Json(), "/exit/reason"), "stopped") << "it ended because it was asked to";
   const std::string plain = SpawnShell("exec sleep 1000");
   EXPECT_EQ(Cli({"stop", plain}).exit_code, 0);
   EXPECT_EQ(At(Session(plain), "/exit/signal"), SIGTERM);
+  EXPECT_EQ(ReasonOf(plain), "stopped");
   const std::string killed = SpawnShell("exec sleep 1000");
   EXPECT_EQ(Cli({"kill", killed}).exit_code, 0);
   EXPECT_EQ(Cli({"wait", killed}).out, "143\n");
@@ -125,6 +127,7 @@ TEST_F(SessiondLife, RestartStopsAndStartsTheSame) {
   EXPECT_NE(first, second);
   EXPECT_EQ(At(reply.Json(), "/exit_code"), 0);
   EXPECT_EQ(StateOf(first), "exited");
+  EXPECT_EQ(ReasonOf(first), "stopped");
   EXPECT_EQ(StateOf(second), "running");
   EXPECT_EQ(At(Session(second), "/name"), "again");
   EXPECT_TRUE(Eventually([&] { return LinesOf(ReadWholeFile(mount_ + "/pids")).size() == 2; }));

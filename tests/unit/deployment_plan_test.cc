@@ -24,7 +24,7 @@ WantedDeployment Wanted(const std::string& entries, int version = 1) {
       "[deployment]\nname = \"d\"\n[[session]]\nname = \"a\"\ncommand = [\"true\"]\n", entries);
   absl::StatusOr<Deployment> deployment = ParseDeployment(text, "d.toml");
   EXPECT_TRUE(deployment.ok()) << deployment.status();
-  return {deployment.ok() ? *deployment : Deployment(), version, false};
+  return {deployment.ok() ? *deployment : Deployment(), version};
 }
 
 // A deployment of one [[session]] "a" and the sessions there are of it.
@@ -294,6 +294,8 @@ TEST(Reconcile, ApplyingAgainStartsWhatFailedAndForgetsItsFailures) {
   fleet.Ended(2, 0, kLong, kShort).exit = SessionExit{.code = 0, .reason = "stopped"};
   EXPECT_THAT(fleet.Look().start, IsEmpty());
   fleet.wanted.version = 2;
+  EXPECT_THAT(fleet.Look().start, IsEmpty());  // what ends later is not meant
+  fleet.wanted.retried = {"id1", "id2"};
   const Actions actions = fleet.Look();
   ASSERT_THAT(Started(actions), ElementsAre(1, 2));
   EXPECT_EQ(actions.start[0].place.failures, 0);
@@ -304,6 +306,7 @@ TEST(Reconcile, ApplyingAgainLeavesWhatCompleted) {
   Fleet fleet("");
   fleet.Ended(1, 0, kShort, kShort);
   fleet.wanted.version = 2;
+  fleet.wanted.retried = {"id1"};
   EXPECT_THAT(fleet.Look().start, IsEmpty());
   fleet.found[0].place.definition = "other";
   EXPECT_THAT(Started(fleet.Look()), ElementsAre(1));
@@ -449,6 +452,9 @@ TEST(PlanDeployment, AgreesWithReconcile) {
       }
     }
     fleet.wanted.version = 2;
+    for (const PlacedSession& session : fleet.found) {
+      if (!session.alive) fleet.wanted.retried.insert(session.id);
+    }
     const Actions actions = fleet.Look();
     int surplus = 0;
     std::set<PlaceName> living;

@@ -96,7 +96,7 @@ TEST_F(DeploymentStoreTest, ForeignContentsAreSetAside) {
   Plant("bare.json", "{\"version\": 1}");
   Plant("odd.json",
         "{\"version\": 1, \"deployment\": \"x = 1\", \"applied\": 1, "
-        "\"removing\": false, \"environment\": []}");
+        "\"removing\": false, \"retried\": [], \"environment\": []}");
   const DeploymentListing listing = store_->List();
   EXPECT_THAT(listing.deployments, SizeIs(1));
   EXPECT_THAT(listing.messages, SizeIs(4));

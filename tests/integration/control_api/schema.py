@@ -24,7 +24,7 @@ UPGRADE = {"Connection": "Upgrade", "Upgrade": "sessionctl-stream"}
 NO_SESSION = "nosuchsession"
 # For each member that an object may have, and each element of a list.
 VALUES = [None, True, False, 0, 1, 9, -1, 1.5, 65535, 65536, 86400000, 86400001, 2**40, 2**40 + 1, 2**63, 2**64, 10**30,
-          "", "x", "TERM", "0", "022", "0777", "1777", "9", "a=b", "\u001b[1m", "é" * 64, "é" * 64 + "x", "x" * 129,
+          "", "x", "TERM", "0", "022", "0777", "1777", "9", "a=b", "\u001b[1m", "é" * 64, "é" * 64 + "x", "x" * 129, "x" * 161,
           "y" * 257, "z" * 5000, [], [[]], [1], ["x"], [""], ["true", 7], {}, {"a": 1}, {"a": "b"}, {"": "b"},
           {"a=b": "c"}, {"base64": "eA=="}, {"base64": "!"}, {"base64": "eA==", "x": 1}, {"rows": 1}, {"signal": "TERM"}]
 
@@ -133,7 +133,7 @@ def life_of_a_session(talk):
     for operation, code in (("inspectSession", 404), ("deleteSession", 404), ("stopSession", 404), ("killSession", 404),
                             ("restartSession", 404), ("awaitSession", 404), ("readLogs", 404)):
         talk.ask(operation, code, id=NO_SESSION)
-        talk.ask(operation, 400, id="x" * 129)
+        talk.ask(operation, 400, id="x" * 161)
     talk.ask("readLogs", 200, id=one)
     talk.ask("readLogs", 200, id=one, query={"audit": 1})
     talk.ask("readLogs", 400, id=one, query={"offset": "-1"})
@@ -169,8 +169,32 @@ def life_of_a_session(talk):
     talk.ask("pruneSessions", 400, {"label": "in the body"})
     talk.ask("deleteSession", 204, id=two)
     talk.ask("pruneSessions", 200)
+    life_of_a_deployment(talk)
     talk.ask("takeConnection", 426)
     talk.ask("leave", 400, {"why": "not"})
+
+
+def life_of_a_deployment(talk):
+    text = 'version = 1\nextends = ["default"]\n[deployment]\nname = "many"\n' \
+           '[[session]]\nname = "idle"\ncommand = ["sleep", "600"]\nreplicas = 2\n'
+    talk.ask("applyDeployment", 200, {"deployment": text, "dry_run": True, "environment": {"A": "b"}})
+    talk.ask("inspectDeployment", 404, name="many")
+    talk.ask("applyDeployment", 200, {"deployment": text})
+    eventually(lambda: len(talk.ask("listSessions", 200, query={"deployment": "many", "state": "running"}).json()) == 2,
+               "the deployment runs")
+    talk.ask("inspectDeployment", 200, name="many")
+    talk.ask("inspectDeployment", 200, name="many", query={"summary": 1})
+    talk.ask("listDeployments", 200)
+    talk.ask("showUsage", 200, query={"deployment": "many"})
+    talk.ask("showUsage", 400, query={"label": "=x"})
+    talk.ask("scaleDeployment", 200, {"replicas": {"idle": 1}}, name="many")
+    talk.ask("scaleDeployment", 404, {"replicas": {"none": 1}}, name="many")
+    for change in ("command = 1", "nosuchkey = 1"):
+        talk.ask("applyDeployment", 400, {"deployment": text + change + "\n"})
+    talk.ask("applyDeployment", 400, {"deployment": 'version = 1\n'})
+    talk.ask("removeDeployment", 202, name="many")
+    eventually(lambda: talk.supervisor.ask("GET", "/v1/deployments/many").status == 404, "the deployment is gone")
+    talk.ask("removeDeployment", 404, name="many")
 
 
 def candidates(document, schema, valid):
@@ -196,7 +220,7 @@ def candidates(document, schema, valid):
 def beyond_schema(name, value):
     text = json.dumps(value)
     return (name == "signal" or name == "stop" and "signal" in text  # names of signals
-            or name == "policy"                                      # what the text says
+            or name in ("policy", "deployment")                      # what the text says
             or "!" in text and "base64" in text                      # whether it is base64
             or name in ("name", "labels") and ("\\u001b" in text or "\\u00e9" in text)  # bytes, not characters
             or name == "command" and (text.startswith('[""')         # no program is named
@@ -211,14 +235,16 @@ def agree_on_bodies(talk):
              "stopSession": ({}, ("not_found",)), "killSession": ({}, ("not_found",)),
              "restartSession": ({}, ("not_found",)), "attachSession": ({}, ("not_found",)),
              "execInSession": ({"command": ["true"]}, ("not_found",)),
-             "checkPolicy": ({"policy": "[[["}, ("policy",)), "explainPolicy": ({"policy": "[[["}, ("policy",))}
+             "checkPolicy": ({"policy": "[[["}, ("policy",)), "explainPolicy": ({"policy": "[[["}, ("policy",)),
+             "applyDeployment": ({"deployment": "[[["}, ("policy",)),
+             "scaleDeployment": ({"replicas": {"K": 1}}, ("not_found",))}
     described = {name for name in document.operations if document.body(name)}
-    if described - set(plans) - {name for name in described if "eployment" in name}:
+    if described - set(plans):
         talk.failures.append(f"bodies that nobody tries: {described - set(plans)}")
     tried = refused = 0
     for operation, (valid, accepted) in plans.items():
         method, pattern, _ = document.operations[operation]
-        target = pattern.format(id=NO_SESSION)
+        target = pattern.format(id=NO_SESSION, name=NO_SESSION)
         schema = document.body(operation)
         for name, body in candidates(document, schema, valid):
             answer = talk.supervisor.ask(method, target, body, UPGRADE)
