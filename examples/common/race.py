@@ -154,6 +154,53 @@ class SessionFleet:
         return [waited.returncode]
 
 
+class DeploymentFleet:
+    """`sessionctl up`: a deployment file whose directories and number of sessions are the demonstration's."""
+
+    def __init__(self, sessionctl, file, replacements):
+        self.store = tempfile.TemporaryDirectory(prefix="sessionctl-store.")
+        # The supervisor that `up` starts leaves by itself once nothing runs.
+        self.environment = dict(os.environ, SESSIONCTL_STATE_DIR=self.store.name, SESSIONCTL_IDLE_EXIT="1")
+        self.sessionctl = sessionctl
+        text = Path(file).read_text(encoding="utf-8")
+        for old, new in replacements.items():
+            if old not in text:
+                raise SystemExit(f"{file}: there is no {old}")
+            text = text.replace(old, new)
+        path = Path(self.store.name) / "deployment.toml"
+        path.write_text(text, encoding="utf-8")
+        up = self._run("up", "--json", str(path))
+        if up.returncode != 0:
+            raise SystemExit(f"sessionctl up failed ({up.returncode}): {up.stderr.strip()}")
+        self.name = json.loads(up.stdout)["name"]
+
+    _run = SessionFleet._run
+
+    def places(self):
+        return json.loads(self._run("ps", "--json", "--deployment", self.name).stdout)["places"]
+
+    def wait(self):
+        """Until all have ended by themselves; then the deployment is taken down."""
+        deadline = time.monotonic() + 60
+        while any(place["state"] != "completed" for place in self.places()) and time.monotonic() < deadline:
+            time.sleep(0.2)
+        places = self.places()
+        self.log = self._run("logs", places[0]["id"]).stdout
+        down = self._run("down", self.name)
+        if down.returncode != 0:
+            raise SystemExit(f"sessionctl down failed ({down.returncode}): {down.stderr.strip()}")
+        for _ in range(200):  # nobody else is to start one in a directory that goes
+            if self._run_supervisor_gone():
+                break
+            time.sleep(0.05)
+        self.store.cleanup()
+        return [sum(place["state"] != "completed" for place in places)]
+
+    def _run_supervisor_gone(self):
+        log = Path(self.store.name) / "sessiond.log"
+        return not log.exists() or " left" in log.read_text(encoding="utf-8").strip().splitlines()[-1]
+
+
 def attack_for(scene, seconds, until_escaped):
     """Lets the attack go on for `seconds`; the unprotected half until it has lost a few times, at most a minute longer."""
     begin = time.monotonic()

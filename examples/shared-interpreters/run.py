@@ -1,6 +1,6 @@
 """150 interpreters over one shared directory, under attack: first bare, then as sessions.
 
-    python3 run.py [--count 150] [--seconds 8]
+    python3 run.py [--count 150] [--seconds 8] [--deployment]
 
 An outside process that may write to the shared directory swaps `results.json` for a link to a secret file, and the
 directory `jobs` for a link to a secret directory. Exit code 0: the unprotected half escaped and the sessions did not.
@@ -16,6 +16,7 @@ sys.path.insert(0, str(HERE.parent / "common"))
 import race  # noqa: E402
 
 PYTHON = "/usr/bin/python3"
+DEPLOYMENT = HERE.parent / "deployments" / "shared-interpreters.toml"
 
 
 def half(options, in_sessions):
@@ -32,7 +33,12 @@ def half(options, in_sessions):
                                  shared / "results.json", scene.secret / "results.json", pause_us=20)
         start = time.monotonic()
         worker = [str(shared / "worker.py"), str(shared)]
-        if in_sessions:
+        if in_sessions and options.deployment:
+            (scene.base / "private").mkdir()
+            fleet = race.DeploymentFleet(options.sessionctl, DEPLOYMENT, {
+                "/srv/shared": str(shared), "/srv/private": str(scene.base / "private"),
+                "replicas = 150": f"replicas = {options.count}"})
+        elif in_sessions:
             fleet = race.SessionFleet(options.sessionctl, ["--mount", str(shared)], PYTHON, worker,
                                       options.count, shared)
         else:
@@ -55,6 +61,8 @@ def half(options, in_sessions):
 def main():
     parser = race.parser(__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("--count", type=int, default=150)
+    parser.add_argument("--deployment", action="store_true",
+                        help="start the sessions with `sessionctl up` and ../deployments/shared-interpreters.toml")
     options = parser.parse_args()
     bare = half(options, False)
     session = half(options, True)
