@@ -22,6 +22,8 @@ struct SourceLocation {
 inline constexpr int64_t kUnlimited = -1;
 
 enum class MountMode { kReadOnly, kReadWrite };
+// What becomes of an overlay's changes when the session ends.
+enum class OnExit { kKeep, kDiscard, kCommit };
 enum class SymlinkRule { kBeneath, kNone };  // kNone: every link is refused (ELOOP)
 enum class HardlinkRule { kAny, kSingle };   // kSingle: a file with two names is refused
 enum class MediationScope { kAuto, kWrites, kAll };
