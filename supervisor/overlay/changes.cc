@@ -114,7 +114,8 @@ void Walk::NoteLostOrigins() {
   }
   for (OverlayChange& change : changes_) {
     if (!change.after || change.after->IsDirectory() || !change.after->copied) continue;
-    if (!change.conflict.empty() || !change.renamed.empty()) continue;
+    // Of several names one may be the original's.
+    if (!change.conflict.empty() || !change.renamed.empty() || change.after->links > 1) continue;
     const std::string handle = HandleInOrigin(change.after->origin);
     const bool lost = handle.empty() ? !change.before && !some_file_gone : !known.contains(handle);
     if (lost) change.conflict = "its original was removed or replaced in the lower directory since";

@@ -150,6 +150,12 @@ SysResult<LayerEntry> ReadEntry(int pinned) {
 }
 
 SysResult<std::vector<std::string>> ReadNames(int pinned) {
+  SysResult<std::vector<std::string>> names = ReadSomeNames(pinned, kMaxNames + 1);
+  if (names.ok() && names->size() > kMaxNames) return Errno(E2BIG);
+  return names;
+}
+
+SysResult<std::vector<std::string>> ReadSomeNames(int pinned, size_t limit) {
   SysResult<OwnedFd> opened = Reopen(pinned, O_RDONLY | O_DIRECTORY);
   if (!opened.ok()) return Errno(opened.error());
   const std::unique_ptr<DIR, int (*)(DIR*)> directory(fdopendir(opened->get()), closedir);
@@ -160,7 +166,7 @@ SysResult<std::vector<std::string>> ReadNames(int pinned) {
   while (const dirent* entry = readdir(directory.get())) {
     const std::string_view name = entry->d_name;
     if (name == "." || name == "..") continue;
-    if (names.size() == kMaxNames) return Errno(E2BIG);
+    if (names.size() == limit) break;
     names.emplace_back(name);
     errno = 0;
   }

@@ -61,8 +61,10 @@ SysResult<OwnedFd> PinEntry(int dirfd, const std::string& path);
 // What a pinned object is. Errors: EACCES, E2BIG (more than 64 KiB of extended attributes).
 SysResult<LayerEntry> ReadEntry(int pinned);
 
-// The names in a pinned directory, sorted. Errors: EACCES; E2BIG: more than a million.
+// The names in a pinned directory, sorted. Errors: EACCES; E2BIG: more than a million. And the
+// first ones that the kernel lists, at most `limit`.
 SysResult<std::vector<std::string>> ReadNames(int pinned);
+SysResult<std::vector<std::string>> ReadSomeNames(int pinned, size_t limit);
 
 // The file handle of a pinned object in the words of LayerEntry::origin; "" where its file system
 // has none, or where the origin is none. Equal ones mean one object.

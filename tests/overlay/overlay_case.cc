@@ -11,9 +11,11 @@ namespace {
 
 using nlohmann::json;
 
+}  // namespace
+
 // Everything that a commit has to preserve of an object, one line each. Hard links show as the
 // first name of the same object.
-constexpr char kDescribe[] = R"(
+const char kDescribe[] = R"(
 import os, stat, hashlib, sys
 seen = {}
 def line(path):
@@ -35,8 +37,6 @@ def walk(directory):
             walk(path)
 walk('.')
 )";
-
-}  // namespace
 
 std::string WhoName(const testing::TestParamInfo<Who>& info) {
   return info.param == Who::kRoot ? "Root" : "OrdinaryUser";

@@ -17,6 +17,7 @@ namespace overlay {
 
 enum class Who { kRoot, kOrdinaryUser };
 std::string WhoName(const testing::TestParamInfo<Who>& info);
+extern const char kDescribe[];  // a Python program: the objects below its working directory
 inline constexpr uid_t kOrdinaryUser = 1000;
 
 class OverlayCase : public testing::TestWithParam<Who> {

@@ -1,15 +1,23 @@
 // Drives the layers of one overlay without a session around it.
 //   overlay_driver LOWER LAYER session SCRIPT   mounts and runs the script in it
 //   overlay_driver LOWER LAYER changes          what FindChanges says, as JSON
+//   overlay_driver LOWER LAYER commit [--dry-run] [--force] [--keep-privileges] [--kill-at N]
+//   [PATH…] overlay_driver LOWER LAYER recover [--kill-at N] overlay_driver LOWER LAYER discard
+// --kill-at: it kills itself before its Nth step.
 #include <fcntl.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
-#include <cstdio>
+#include <chrono>
+#include <csignal>
 #include <cstring>
+#include <fstream>
+#include <functional>
 #include <iostream>
+#include <limits>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -18,6 +26,7 @@
 #include "sandbox/namespaces.h"
 #include "supervisor/overlay/change_json.h"
 #include "supervisor/overlay/changes.h"
+#include "supervisor/overlay/commit.h"
 
 namespace {
 
@@ -56,7 +65,7 @@ int Session(const std::string& lower, const std::string& layer, const std::strin
 }
 
 struct Opened {
-  OwnedFd upper, lower;
+  OwnedFd upper, lower, directory;
   sessionctl::OverlayLayers layers;
 };
 
@@ -64,13 +73,99 @@ bool Open(const std::string& lower, const std::string& layer, Opened* opened) {
   auto upper_fd = sessionctl::OpenAt(AT_FDCWD, (layer + "/upper").c_str(), O_PATH | O_DIRECTORY);
   auto lower_fd = sessionctl::OpenAt(AT_FDCWD, lower.c_str(), O_PATH | O_DIRECTORY);
   struct stat baseline;
-  if (!upper_fd.ok() || !lower_fd.ok() || stat(BaselineFile(layer).c_str(), &baseline) != 0) {
+  auto layer_fd = sessionctl::OpenAt(AT_FDCWD, layer.c_str(), O_RDONLY | O_DIRECTORY);
+  if (!layer_fd.ok() || !upper_fd.ok() || !lower_fd.ok() ||
+      stat(BaselineFile(layer).c_str(), &baseline) != 0) {
     return false;
   }
   opened->upper = std::move(*upper_fd);
   opened->lower = std::move(*lower_fd);
+  opened->directory = std::move(*layer_fd);
   opened->layers = {opened->upper.get(), opened->lower.get(), baseline.st_ctim};
   return true;
+}
+
+std::function<void()> KillAt(const std::string& number) {
+  return [left = std::make_shared<int>(std::stoi(number))] {
+    if (--*left == 0) kill(getpid(), SIGKILL);
+  };
+}
+
+nlohmann::json NotesToJson(const std::vector<sessionctl::CommitNote>& notes) {
+  nlohmann::json list = nlohmann::json::array();
+  for (const auto& note : notes) list.push_back({{"path", note.path}, {"text", note.text}});
+  return list;
+}
+
+int Commit(const Opened& opened, const std::vector<std::string>& words) {
+  sessionctl::CommitOptions options;
+  for (size_t index = 3; index < words.size(); ++index) {
+    const std::string& word = words[index];
+    if (word == "--dry-run")
+      options.dry_run = true;
+    else if (word == "--force")
+      options.force = true;
+    else if (word == "--keep-privileges")
+      options.privileges = sessionctl::KeepPrivileges::kYes;
+    else if (word == "--kill-at")
+      options.before_step = KillAt(words[++index]);
+    else
+      options.paths.push_back(word);
+  }
+  auto report = sessionctl::CommitChanges(opened.layers, opened.directory.get(), options);
+  if (!report.ok()) return Fail(std::string(report.status().message()));
+  const nlohmann::json json = {{"committed", report->committed},
+                               {"changes", report->changes.size()},
+                               {"conflicts", NotesToJson(report->conflicts)},
+                               {"notes", NotesToJson(report->notes)}};
+  std::cout << json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) << "\n";
+  return 0;
+}
+
+// The lower directory is swapped about meanwhile: its change times say nothing here, so that the
+// commit has to rely on what it does rather than on what it saw.
+int CommitLoop(Opened opened, const std::string& layer, const std::vector<std::string>& words) {
+  opened.layers.baseline = {std::numeric_limits<time_t>::max(), 0};
+  const auto end =
+      std::chrono::steady_clock::now() + std::chrono::duration<double>(std::stod(words.at(3)));
+  const std::vector<std::string> names(words.begin() + 4, words.end());
+  for (const std::string& name : names) {
+    // A commit makes a file anew, so the next one would find that it is not the original any more.
+    removexattr((layer + "/upper/" + name).c_str(), "user.overlay.origin");
+  }
+  long attempts = 0, committed = 0, decided = 0, acted = 0, failed = 0;
+  std::string last_failure;
+  for (; std::chrono::steady_clock::now() < end; ++attempts) {
+    for (const std::string& name : names) {
+      std::ofstream(layer + "/upper/" + name) << "committed " << attempts << "\n";
+    }
+    sessionctl::CommitOptions options;
+    options.paths = names;
+    auto report = sessionctl::CommitChanges(opened.layers, opened.directory.get(), options);
+    if (!report.ok()) {
+      ++failed;
+      last_failure = std::string(report.status().message());
+    } else if (report->committed) {
+      ++committed;
+    } else {
+      // One without a path was found while acting.
+      ++(report->conflicts.back().path.empty() ? acted : decided);
+    }
+  }
+  std::cout << nlohmann::json{{"attempts", attempts},      {"committed", committed},
+                              {"refused_before", decided}, {"taken_back", acted},
+                              {"failed", failed},          {"last_failure", last_failure}}
+            << "\n";
+  return 0;
+}
+
+int Recover(const Opened& opened, const std::vector<std::string>& words) {
+  const std::function<void()> step = words.size() > 4 ? KillAt(words[4]) : std::function<void()>();
+  const auto done = sessionctl::RecoverCommit(opened.layers, opened.directory.get(), step);
+  if (!done.ok()) return Fail(std::string(done.status().message()));
+  const char* const names[] = {"nothing", "finished", "undone"};
+  std::cout << names[static_cast<int>(*done)] << "\n";
+  return 0;
 }
 
 int Changes(const Opened& opened) {
@@ -95,5 +190,12 @@ int main(int argc, char** argv) {
   Opened opened;
   if (!Open(words[0], words[1], &opened)) return Fail("cannot open the layers");
   if (words[2] == "changes") return Changes(opened);
+  if (words[2] == "commit") return Commit(opened, words);
+  if (words[2] == "commit-loop") return CommitLoop(std::move(opened), words[1], words);
+  if (words[2] == "recover") return Recover(opened, words);
+  if (words[2] == "discard") {
+    const auto done = sessionctl::DiscardChanges(opened.layers, opened.directory.get());
+    return done.ok() ? 0 : Fail(std::string(done.message()));
+  }
   return Fail("unknown verb");
 }
