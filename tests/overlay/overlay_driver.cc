@@ -1,6 +1,7 @@
 // Drives the layers of one overlay without a session around it.
 //   overlay_driver LOWER LAYER session SCRIPT   mounts and runs the script in it
 //   overlay_driver LOWER LAYER changes          what FindChanges says, as JSON
+//   overlay_driver LOWER LAYER diff patch|stat|names
 //   overlay_driver LOWER LAYER commit [--dry-run] [--force] [--keep-privileges] [--kill-at N]
 //   [PATH…] overlay_driver LOWER LAYER recover [--kill-at N] overlay_driver LOWER LAYER discard
 // --kill-at: it kills itself before its Nth step.
@@ -27,6 +28,7 @@
 #include "supervisor/overlay/change_json.h"
 #include "supervisor/overlay/changes.h"
 #include "supervisor/overlay/commit.h"
+#include "supervisor/overlay/diff_text.h"
 
 namespace {
 
@@ -181,6 +183,18 @@ int Changes(const Opened& opened) {
   return 0;
 }
 
+int Diff(const Opened& opened, const std::string& form) {
+  auto changes = sessionctl::FindChanges(opened.layers);
+  if (!changes.ok()) return Fail(std::string(changes.status().message()));
+  auto text = sessionctl::DiffText(opened.layers, *changes,
+                                   form == "patch"  ? sessionctl::DiffForm::kPatch
+                                   : form == "stat" ? sessionctl::DiffForm::kStat
+                                                    : sessionctl::DiffForm::kNames);
+  if (!text.ok()) return Fail(std::string(text.status().message()));
+  std::cout << *text;
+  return 0;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -190,6 +204,7 @@ int main(int argc, char** argv) {
   Opened opened;
   if (!Open(words[0], words[1], &opened)) return Fail("cannot open the layers");
   if (words[2] == "changes") return Changes(opened);
+  if (words[2] == "diff") return Diff(opened, words.at(3));
   if (words[2] == "commit") return Commit(opened, words);
   if (words[2] == "commit-loop") return CommitLoop(std::move(opened), words[1], words);
   if (words[2] == "recover") return Recover(opened, words);
