@@ -1,9 +1,11 @@
 #!/usr/bin/env python3
 """The system-wide front: each user of the group gets a supervisor of its own, and sees nothing of the others.
-Then what systemd is told and gives: NOTIFY_SOCKET, WATCHDOG_USEC, LISTEN_FDS, without systemd.
+Then what systemd is told and gives: NOTIFY_SOCKET, WATCHDOG_USEC, LISTEN_FDS, without systemd. Nothing may be left of
+all that; when something fails, whatever was started is ended.
 
 Usage: front.py SESSIONCTL
 """
+import contextlib
 import ctypes
 import grp
 import json
@@ -83,6 +85,66 @@ def leave(process):
     expect("exit code", process.wait(60), 0)
 
 
+def adopt_orphans():
+    """Whatever loses its parent becomes a child of ours, and can be found."""
+    if ctypes.CDLL(None).prctl(36, 1, 0, 0, 0):
+        sys.exit("prctl: PR_SET_CHILD_SUBREAPER")
+
+
+def descendants():
+    """Processes below this one that live, by name."""
+    parents, names = {}, {}
+    for entry in pathlib.Path("/proc").iterdir():
+        if not entry.name.isdigit():
+            continue
+        try:
+            name, rest = (entry / "stat").read_text().split("(", 1)[1].rsplit(")", 1)
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        state, parent = rest.split()[:2]
+        if state == "Z" and int(parent) == os.getpid():
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(int(entry.name), os.WNOHANG)
+        if state not in "ZX":
+            parents[int(entry.name)], names[int(entry.name)] = int(parent), name
+    below = {}
+    for pid in names:
+        above = parents[pid]
+        while above in parents and above != os.getpid():
+            above = parents[above]
+        if above == os.getpid():
+            below[pid] = names[pid]
+    return below
+
+
+def end_all():
+    def ended():
+        left = descendants()
+        for pid in left:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        return not left
+    eventually(ended, "the end of what was started")
+
+
+def holds_each_user_to_its_share(path, healths, group):
+    """Whose supervisor does not answer fills its own share of the front, and nobody else's."""
+    share = 16
+    first = healths[FIRST]["pid"]
+    os.kill(first, signal.SIGSTOP)
+
+    def fill():
+        waiting = [UnixConnection(path) for _ in range(share)]
+        for connection in waiting:
+            connection.request("GET", "/v1/health")
+        return ask(path, "GET", "/v1/health")
+    status, problem = as_user(FIRST, fill, group)
+    expect("one too many", (status, problem["code"]), (503, "busy"))
+    expect("another user meanwhile", as_user(SECOND, lambda: ask(path, "GET", "/v1/health"), group)[0], 200)
+    os.kill(first, signal.SIGCONT)
+    eventually(lambda: as_user(FIRST, lambda: ask(path, "GET", "/v1/health"), group)[0] == 200, "room again")
+
+
 def serves_each_user_by_its_own(sessionctl, scratch):
     place, base = scratch / "front", scratch / "states"
     for directory in (place, base):
@@ -122,6 +184,7 @@ def serves_each_user_by_its_own(sessionctl, scratch):
     (base / str(FIRST) / "away").rename(own)
     # From inside a session (here: behind a filter) nobody is handed over.
     expect("confined", as_user(FIRST, lambda: ask(path, "GET", "/v1/health"), group, confined=True)[0], 403)
+    holds_each_user_to_its_share(path, healths, group)
     # The verbs, by the variable.
     verbs = {**environment, "SESSIONCTL_SOCKET": path}
     listed = subprocess.run([sessionctl, "ps", "--json"], env=verbs, capture_output=True, check=True, text=True,
@@ -135,11 +198,12 @@ def serves_each_user_by_its_own(sessionctl, scratch):
         state = str(base / str(uid) / "sessiond.sock")
         expect("stop", as_user(uid, lambda: ask(state, "POST", f"/v1/sessions/{made[uid][0]['id']}/stop", {"timeout_ms": 0}))[0], 200)
         expect("leave", as_user(uid, lambda: ask(state, "POST", "/v1/shutdown"))[0], 202)
-        eventually(lambda: not os.path.exists(f"/proc/{health['pid']}"), "the supervisors leave")
+        eventually(lambda pid=health["pid"]: pid not in descendants(), "the supervisors leave")
 
 
-def tells_systemd(sessionctl, scratch):
+def tells_systemd(scratch, words):
     """READY, WATCHDOG and STOPPING come; the socket is the one that was given."""
+    scratch.mkdir(mode=0o755)
     told = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     notify = str(scratch / "notify")
     told.bind(notify)
@@ -152,11 +216,9 @@ def tells_systemd(sessionctl, scratch):
                    "SESSIONCTL_STATE_DIR": str(scratch / "state"), "JOURNAL_STREAM": "1:2"}
 
     shell = 'exec 3<&"$0"; export LISTEN_PID=$$ WATCHDOG_PID=$$; exec "$@" --ready-fd 9 9>/dev/null'
-    process = subprocess.Popen(["sh", "-c", shell, str(listener.fileno()), sessionctl, "serve"],
+    process = subprocess.Popen(["sh", "-c", shell, str(listener.fileno()), *words],
                                pass_fds=[listener.fileno()], env=environment, stderr=subprocess.PIPE, text=True)
-    expect("first", told.recv(4096), b"WATCHDOG=1")
-    messages = {told.recv(4096) for _ in range(6)}
-    expect("then", messages - {b"READY=1"}, {b"WATCHDOG=1"})
+    expect("messages", {told.recv(4096) for _ in range(7)}, {b"READY=1", b"WATCHDOG=1"})
     expect("a request", ask(path, "GET", "/v1/version")[0], 200)
     process.send_signal(signal.SIGTERM)
     while told.recv(4096) != b"STOPPING=1":
@@ -165,6 +227,15 @@ def tells_systemd(sessionctl, scratch):
     lines = process.stderr.read().splitlines()
     expect("lines without a priority", [line for line in lines if line[:1] != "<" or line[2:3] != ">"], [])
     expect("the socket that was given", os.path.lexists(path), True)
+
+
+def front_tells_systemd(sessionctl, scratch):
+    """The same of the front, whose client starts root's own supervisor."""
+    base = scratch / "bases"
+    base.mkdir(mode=0o755)
+    tells_systemd(scratch / "systems", [sessionctl, "serve", "--system", "--state-base", str(base)])
+    expect("leave", ask(str(base / "0" / "sessiond.sock"), "POST", "/v1/shutdown")[0], 202)
+    eventually(lambda: not descendants(), "the supervisor leaves")
 
 
 def units_are_sound(sessionctl, scratch):
@@ -189,15 +260,25 @@ def units_are_sound(sessionctl, scratch):
 
 def main():
     sessionctl = os.path.abspath(sys.argv[1])
+    adopt_orphans()
     with tempfile.TemporaryDirectory() as directory:
         scratch = pathlib.Path(directory)
         scratch.chmod(0o755)
-        tells_systemd(sessionctl, scratch)
-        units_are_sound(sessionctl, scratch)
-        if os.geteuid() != 0:
-            print("skipped: needs root to become several users")
-            return 77
-        serves_each_user_by_its_own(sessionctl, scratch)
+        try:
+            return run_all(sessionctl, scratch)
+        finally:
+            end_all()
+
+
+def run_all(sessionctl, scratch):
+    tells_systemd(scratch / "own", [sessionctl, "serve"])
+    units_are_sound(sessionctl, scratch)
+    if os.geteuid() != 0:
+        print("skipped: needs root to become several users")
+        return 77
+    front_tells_systemd(sessionctl, scratch)
+    serves_each_user_by_its_own(sessionctl, scratch)
+    eventually(lambda: not descendants(), f"nothing is left, {descendants()}")
     return 0
 
 
