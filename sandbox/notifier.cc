@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <linux/seccomp.h>
+#include <poll.h>
 #include <sys/ioctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -68,6 +69,11 @@ SysResult<Notification> Notifier::Receive() {
   std::copy(std::begin(received->data.args), std::end(received->data.args),
             notification.args.begin());
   return notification;
+}
+
+bool Notifier::HasEnded() const {
+  pollfd ended = {.fd = listener_.get(), .events = 0, .revents = 0};
+  return poll(&ended, 1, 0) > 0 && (ended.revents & POLLHUP) != 0;
 }
 
 bool Notifier::StillWaiting(uint64_t id) const {

@@ -29,8 +29,12 @@ class Notifier {
   explicit Notifier(OwnedFd listener);
 
   // Blocks for the next intercepted call. Errors: ENOENT (the caller died before it was received:
-  // go on), EINTR, ENODEV or EBADF (no more calls will come).
+  // go on, unless HasEnded), EINTR, ENODEV or EBADF (no more calls will come).
   SysResult<Notification> Receive();
+
+  // No task is left that has the filter, and so none will ever call: then Receive is ENOENT at
+  // once, again and again (kernel/seccomp.c, seccomp_notify_poll: EPOLLHUP).
+  bool HasEnded() const;
 
   // Is the caller still waiting in this call? Its thread id names the same thread for as long as
   // this holds (trap 18), so ask after each look at it and before each side effect.

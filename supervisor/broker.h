@@ -109,11 +109,10 @@ pid_t ParentOf(pid_t pid);
 // "broker lost: …": why a broker that sent kRefusedCall is gone.
 std::string RefusedCallText(const BrokerEvent& event);
 
-// Ends every descendant of the calling process (which must be a child subreaper) except those in
-// `keep`: stops them all first so that none can fork away, kills them, reaps them. Returns how many
-// it killed. For the parent of a broker that was killed, and for the broker itself at the end of
-// its session.
-int KillDescendants(const std::vector<pid_t>& keep = {});
+// Ends every descendant of the calling process, which must be a child subreaper: stops them all
+// first so that none can fork away, kills them, reaps them. Returns how many it killed. For the
+// parent of a broker that was killed, and for the broker itself at the end of its session.
+int KillDescendants();
 
 // The environment of a session: `policy.environment` applied to `caller` (usually environ). Sets
 // PATH, HOME, TMPDIR, LANG when the policy leaves them open. {session} in a value that the policy

@@ -77,7 +77,8 @@ void Mediator::Work() {
   for (;;) {
     SysResult<Notification> call = notifier_.Receive();
     if (!call.ok()) {
-      if (call.error() == ENOENT || call.error() == EINTR) continue;  // trap 5
+      const bool goes_on = call.error() == ENOENT && !notifier_.HasEnded();  // trap 5
+      if (goes_on || call.error() == EINTR) continue;
       --idle_;
       --workers_;
       return;  // the session has ended

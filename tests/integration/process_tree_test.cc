@@ -32,8 +32,10 @@ class ProcessTreeTest : public CliTest {
   }
 };
 
-// Daemons of every kind: a session of their own, deaf to signals, stopped, forking without end.
+// Daemons of every kind: a session of their own, deaf to signals, stopped, forking without end, one
+// that looks like a zombie.
 TEST_F(ProcessTreeTest, EverythingEndsWithTheCommand) {
+  harness::CopyProgram(harness::TestcasePath("leaderless"), InMount("daemon"));
   const CliResult result =
       Cli({"run", "--mount", mount_, "--workdir", mount_, "--", "sh", "-c", R"sh(
     keep() { echo $1 > $2.new; mv $2.new $2; }
@@ -42,13 +44,14 @@ TEST_F(ProcessTreeTest, EverythingEndsWithTheCommand) {
     sh -c 'echo $$ > stopped.new; mv stopped.new stopped; kill -STOP $$' &
     (setsid sh -c '(echo $$ > orphan.new; mv orphan.new orphan; exec sleep 1000)' &)
     setsid sh -c 'echo $$ > forker.new; mv forker.new forker; while :; do sh -c : & wait; done' &
-    for name in own deaf stopped orphan forker; do
+    ./daemon leaderless &
+    for name in own deaf stopped orphan forker leaderless; do
       while ! [ -e $name ]; do sleep 0.01; done
     done
     exit 17)sh"});
   EXPECT_EQ(result.exit_code, 17) << result.err;
   // Already now: the end is told when all are gone.
-  for (const char* name : {"own", "deaf", "stopped", "orphan", "forker"}) {
+  for (const char* name : {"own", "deaf", "stopped", "orphan", "forker", "leaderless"}) {
     EXPECT_FALSE(Alive(PidIn(name))) << name;
   }
 }
