@@ -1,6 +1,7 @@
 #include "fleet/zygote_process.h"
 
 #include <fcntl.h>
+#include <malloc.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/prctl.h>
@@ -19,6 +20,7 @@
 #include "policy/policy_parser.h"
 #include "sandbox/base/raw_log.h"
 #include "sandbox/base/syscalls.h"
+#include "sandbox/filter_cache.h"
 #include "supervisor/broker.h"
 #include "supervisor/mediator/syscall_table.h"
 #include "supervisor/session_manager.h"
@@ -62,6 +64,7 @@ class ZygoteServer {
 
   const SessionStore& store_;
   const KernelFeatures features_;
+  FilterCache filters_;
   std::string prepared_text_;
   std::unique_ptr<PreparedPolicy> prepared_;
 };
@@ -81,6 +84,10 @@ absl::StatusOr<const PreparedPolicy*> ZygoteServer::Prepare(const std::string& t
         CompilePolicy(prepared->policy, SessionVariables(""), features_, MediatedCalls());
     if (!compiled.ok()) return compiled.status();
     prepared->compiled = *std::move(compiled);
+    // A plan that cannot be compiled is the session's failure to start, which says so.
+    filters_.Get(prepared->compiled->filter).IgnoreError();
+    filters_.Get(prepared->compiled->broker_filter).IgnoreError();
+    malloc_trim(0);  // else each session pays for the pages that this has left torn
   }
   prepared_text_ = text;
   prepared_ = std::move(prepared);
@@ -142,6 +149,7 @@ absl::Status ZygoteServer::Start(const std::string& id, int spec_file, OwnedFd& 
                             .environment = spec.environment,
                             .policy = &(*prepared)->policy,
                             .features = &features_,
+                            .filters = &filters_,
                             .labels = spec.labels,
                             .place = spec.place,
                             .stop = spec.stop,

@@ -29,6 +29,8 @@ struct FilterCondition {
   unsigned index;
   uint64_t mask;
   uint64_t value;
+
+  bool operator==(const FilterCondition&) const = default;
 };
 
 // For an argument that the kernel declares as int or unsigned int: garbage above bit 31 must not
@@ -49,6 +51,8 @@ struct FilterRule {
   FilterAction action;
   int error = 0;  // for kErrno
   std::vector<FilterCondition> conditions;
+
+  bool operator==(const FilterRule&) const = default;
 };
 
 // One case of a decision on a syscall's arguments; holds when all its conditions do.
@@ -68,6 +72,8 @@ std::vector<FilterRule> RulesInOrder(int nr, const std::vector<FilterCase>& case
 struct FilterPlan {
   std::vector<FilterRule> rules;
   FilterAction otherwise = FilterAction::kErrno;
+
+  bool operator==(const FilterPlan&) const = default;
 };
 
 // The last syscall number that was reviewed for this project (Linux 6.18: file_setattr). A number

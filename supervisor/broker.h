@@ -17,6 +17,7 @@
 #include "sandbox/base/owned_fd.h"
 #include "sandbox/base/sys_result.h"
 #include "sandbox/cgroup.h"
+#include "sandbox/filter_cache.h"
 #include "supervisor/limit_watcher.h"
 #include "supervisor/mediator/call_counters.h"
 #include "supervisor/shared_memory.h"
@@ -47,6 +48,8 @@ struct BrokerOptions {
   int terminals_fd = -1;
   // The session gets an init, which hears requests from there (session_init.h); -1: none.
   int init_channel = -1;
+  // Programs that are compiled already; null: none. The broker has them from before its fork.
+  FilterCache* filters = nullptr;
   // Where mediated calls are counted, shared with the parent; null: in the broker alone.
   CallCounters* counters = nullptr;
 };

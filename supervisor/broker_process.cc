@@ -1,6 +1,7 @@
 #include "supervisor/broker_process.h"
 
 #include <fcntl.h>
+#include <malloc.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/prctl.h>
@@ -85,6 +86,7 @@ class BrokerProcess {
   void DieWithParent() const;
   void CloseInherited() const;
   absl::Status Prepare();
+  absl::Status CompileFilters();
   absl::Status AssumeIdentity();
   absl::Status EnterNamespaces();
   absl::Status EnterDomain();
@@ -117,8 +119,9 @@ class BrokerProcess {
   OwnMemory memory_;
   std::unique_ptr<SessionView> view_;
   std::unique_ptr<LandlockRuleset> session_ruleset_;
-  std::vector<sock_filter> filter_;
-  std::vector<sock_filter> own_filter_;
+  FilterCache own_filters_;  // where nobody has compiled before
+  const std::vector<sock_filter>* filter_ = nullptr;
+  const std::vector<sock_filter>* own_filter_ = nullptr;
   std::unique_ptr<AuditLog> audit_;
   std::unique_ptr<Mediator> mediator_;
   std::unique_ptr<SessionLimits> limits_;
@@ -180,6 +183,17 @@ absl::Status BrokerProcess::EnterNamespaces() {
   return absl::OkStatus();
 }
 
+absl::Status BrokerProcess::CompileFilters() {
+  FilterCache& filters = options_.filters != nullptr ? *options_.filters : own_filters_;
+  absl::StatusOr<const std::vector<sock_filter>*> filter = filters.Get(policy_.filter);
+  if (!filter.ok()) return filter.status();
+  filter_ = *filter;
+  absl::StatusOr<const std::vector<sock_filter>*> own = filters.Get(policy_.broker_filter);
+  if (!own.ok()) return own.status();
+  own_filter_ = *own;
+  return absl::OkStatus();
+}
+
 absl::Status BrokerProcess::Prepare() {
   CloseInherited();
   if (prctl(PR_SET_CHILD_SUBREAPER, 1) != 0) {
@@ -194,12 +208,7 @@ absl::Status BrokerProcess::Prepare() {
   null_ = std::move(*null);
   if (options_.counters != nullptr) KeepFromSession(options_.counters);
   if (absl::Status entered = EnterNamespaces(); !entered.ok()) return entered;
-  absl::StatusOr<std::vector<sock_filter>> filter = CompileFilter(policy_.filter);
-  if (!filter.ok()) return filter.status();
-  filter_ = *std::move(filter);
-  absl::StatusOr<std::vector<sock_filter>> own_filter = CompileFilter(policy_.broker_filter);
-  if (!own_filter.ok()) return own_filter.status();
-  own_filter_ = *std::move(own_filter);
+  if (absl::Status compiled = CompileFilters(); !compiled.ok()) return compiled;
   if (options_.audit_fd >= 0 && policy_.policy.audit != AuditLevel::kOff) {
     audit_ =
         std::make_unique<AuditLog>(options_.audit_fd, policy_.policy.audit, options_.session_id);
@@ -269,7 +278,7 @@ void BrokerProcess::StartSession() {
   PlanAttributes(policy_, &plan);
   plan.limits = policy_.limits.resources;
   plan.ruleset = session_ruleset_.get();
-  plan.filter = &filter_;
+  plan.filter = filter_;
   plan.channel = channel[1];
   plan.lend_listener = policy_.network.sends_mediated;
   plan.status = status[1];
@@ -351,7 +360,9 @@ void BrokerProcess::TakeListener(int channel) {
   mediator_ = std::make_unique<Mediator>(*view_, Notifier(std::move(*listener)), audit_.get());
   mediator_->HearOfTerminals(OwnedFd(options_.terminals_fd));
   if (options_.counters != nullptr) mediator_->CountIn(options_.counters);
-  if (SysStatus fenced = EnterBrokerFence(own_filter_, events_.get()); !fenced.ok()) {
+  // What the start took goes back: a fleet's brokers wait, and each would keep it.
+  malloc_trim(0);
+  if (SysStatus fenced = EnterBrokerFence(*own_filter_, events_.get()); !fenced.ok()) {
     FailStart(kOwnFailure, absl::StrCat("the broker's own fence: ", strerror(fenced.error())));
   }
   if (!limits_->StartOutput()) FailStart(kOwnFailure, "no thread for the output");

@@ -1,6 +1,7 @@
 #include "supervisor/session_monitor.h"
 
 #include <fcntl.h>
+#include <malloc.h>
 #include <poll.h>
 #include <pwd.h>
 #include <signal.h>
@@ -191,6 +192,7 @@ absl::Status Monitor::StartBroker() {
   BrokerOptions options;
   options.session_id = options_.id;
   options.policy = policy_;
+  options.filters = options_.filters;
   options.argv = options_.argv;
   options.environment = ResolveEnvironment(*policy_, options_.environment, options_.id);
   options.audit_fd = audit_.get();
@@ -223,6 +225,7 @@ void Monitor::Run() {
   if (absl::Status started = StartBroker(); !started.ok()) {
     return FailStart(kOwnFailure, "start failed: ", std::string(started.message()));
   }
+  malloc_trim(0);  // what the start took: it waits from now on
   Watch();
   AwaitBrokerExit();
   broker_->KillSession();

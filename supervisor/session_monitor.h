@@ -16,6 +16,7 @@
 
 #include "policy/policy_compiler.h"
 #include "sandbox/base/owned_fd.h"
+#include "sandbox/filter_cache.h"
 #include "sandbox/kernel_features.h"
 #include "supervisor/session_log.h"
 #include "supervisor/session_store.h"
@@ -31,6 +32,7 @@ struct MonitorOptions {
   const SessionPolicy* policy = nullptr;     // compiled here when `compiled` is null
   const CompiledPolicy* compiled = nullptr;  // shared by all sessions of one spawn
   const KernelFeatures* features = nullptr;
+  FilterCache* filters = nullptr;  // programs that are compiled already; null: none
   std::map<std::string, std::string> labels;
   SessionPlace place;
   StopRule stop;
