@@ -16,7 +16,7 @@ namespace sessionctl {
 namespace {
 
 constexpr int kBacklog = 4096;
-constexpr char kUnfinishedSocket[] = ".sessiond.sock";
+constexpr mode_t kOwnersOnly = 0600;  // as bind(2) makes it here
 
 OwnedFd NewSocket() { return OwnedFd(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)); }
 
@@ -29,25 +29,6 @@ sockaddr_un AddressOf(const std::string& path) {
 
 }  // namespace
 
-absl::StatusOr<OwnedFd> BindControlSocket(int directory) {
-  OwnedFd listener = NewSocket();
-  if (!listener.valid()) return absl::ErrnoToStatus(errno, "socket");
-  unlinkat(directory, kUnfinishedSocket, 0);  // of one that was killed here
-  const sockaddr_un address =
-      AddressOf(std::string(FdPath(directory).c_str()) + "/" + kUnfinishedSocket);
-  const mode_t before = umask(0177);
-  const int bound =
-      bind(listener.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address));
-  const int error = errno;
-  umask(before);
-  if (bound != 0) return absl::ErrnoToStatus(error, "control socket");
-  if (listen(listener.get(), kBacklog) != 0) return absl::ErrnoToStatus(errno, "listen");
-  if (renameat(directory, kUnfinishedSocket, directory, kControlSocketFile) != 0) {
-    return absl::ErrnoToStatus(errno, kControlSocketFile);
-  }
-  return listener;
-}
-
 absl::StatusOr<OwnedFd> BindSocketFile(int directory, const std::string& name, mode_t mode,
                                        std::optional<gid_t> group) {
   OwnedFd listener = NewSocket();
@@ -55,7 +36,7 @@ absl::StatusOr<OwnedFd> BindSocketFile(int directory, const std::string& name, m
   const std::string temporary = "." + name + ".new";
   unlinkat(directory, temporary.c_str(), 0);  // of one that was killed here
   const sockaddr_un address = AddressOf(std::string(FdPath(directory).c_str()) + "/" + temporary);
-  const mode_t before = umask(0177);
+  const mode_t before = umask(0777 & ~kOwnersOnly);
   const int bound =
       bind(listener.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address));
   const int error = errno;
@@ -63,7 +44,7 @@ absl::StatusOr<OwnedFd> BindSocketFile(int directory, const std::string& name, m
   if (bound != 0) return absl::ErrnoToStatus(error, name);
   if ((group.has_value() && fchownat(directory, temporary.c_str(), static_cast<uid_t>(-1), *group,
                                      AT_SYMLINK_NOFOLLOW) != 0) ||
-      fchmodat(directory, temporary.c_str(), mode, 0) != 0 ||
+      (mode != kOwnersOnly && fchmodat(directory, temporary.c_str(), mode, 0) != 0) ||
       listen(listener.get(), kBacklog) != 0 ||
       renameat(directory, temporary.c_str(), directory, name.c_str()) != 0) {
     const int failed = errno;
@@ -71,6 +52,10 @@ absl::StatusOr<OwnedFd> BindSocketFile(int directory, const std::string& name, m
     return absl::ErrnoToStatus(failed, name);
   }
   return listener;
+}
+
+absl::StatusOr<OwnedFd> BindControlSocket(int directory) {
+  return BindSocketFile(directory, kControlSocketFile, kOwnersOnly, std::nullopt);
 }
 
 absl::StatusOr<OwnedFd> ConnectSocketFile(int directory, const std::string& path,

@@ -94,7 +94,9 @@ class PlantedTest : public SessiondTest, public ::testing::WithParamInterface<co
     if (what == "LinkToAFile") fs::create_symlink(victim_, path);
     if (what == "DanglingLink") fs::create_symlink(scratch_ + "/nothing", path);
     if (what == "File") std::ofstream(path) << "content";
-    if (what == "Fifo") ASSERT_EQ(mkfifo(path.c_str(), 0600), 0);
+    if (what == "Fifo") {
+      ASSERT_EQ(mkfifo(path.c_str(), 0600), 0);
+    }
   }
   std::string victim_;
 };
