@@ -25,6 +25,11 @@ Command AddServeCommand(CLI::App& root) {
       ->type_name("N")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
+  app->add_option("--start-patience", options->start_patience,
+                  "Replace the process that starts sessions when it takes none for that time")
+      ->type_name("SECONDS")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
   app->add_flag("--replace", options->replace, "Take the place of the one that runs");
   app->add_option("--ready-fd", options->ready_fd)->group("");
   const auto front = std::make_shared<FrontOptions>();

@@ -15,6 +15,7 @@ namespace sessionctl {
 namespace {
 
 // Of a start that a dying zygote may never have looked at, or that is what kills it.
+constexpr std::chrono::milliseconds kLaunchAgain(200);
 constexpr int kMaxTries = 10;
 
 SessionRecord RecordOfQueued(const std::string& id, const SpawnSpec& spec) {
@@ -101,7 +102,8 @@ void Supervisor::State::HandleReport(const std::string& id) {
   Pump();
 }
 
-// The monitor has died, or there never was one because the zygote died first: then once more.
+// The monitor has died, or there never was one because the zygote died first: then once more. The
+// end of the pipe says that no process is left that could still start this session.
 void Supervisor::State::HandleNoReport(FlyingSpawn flown) {
   const bool published = store.Find(flown.spawn.id).ok();
   const bool zygote_died = zygote->generation() != flown.generation || zygote->pid() < 0;
@@ -117,7 +119,7 @@ void Supervisor::State::HandleNoReport(FlyingSpawn flown) {
 }
 
 void Supervisor::State::LaunchSoon(QueuedSpawn spawn, int not_from, const std::string& otherwise) {
-  auto timer = std::make_shared<boost::asio::steady_timer>(io, std::chrono::milliseconds(100));
+  auto timer = std::make_shared<boost::asio::steady_timer>(io, kLaunchAgain);
   const std::string id = spawn.id;
   flying[id] = {.spawn = std::move(spawn), .report = nullptr, .generation = not_from};
   timer->async_wait([weak = weak_from_this(), id, otherwise, timer](const IoError& error) {

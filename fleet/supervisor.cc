@@ -77,7 +77,7 @@ Supervisor::Supervisor(boost::asio::io_context& io, const SessionStore& store,
     : state_(std::make_shared<State>(io, store, options)) {
   State& state = *state_;
   state.zygote = std::make_unique<Zygote>(
-      io, RaiseDescriptors(),
+      io, RaiseDescriptors(), state.options.zygote_patience,
       [weak = state_->weak_from_this()](const auto& type, const auto& text) {
         const auto self = weak.lock();
         if (self == nullptr) return;

@@ -88,6 +88,7 @@ struct FleetEvent {
 struct SupervisorOptions {
   int max_sessions = 10'000;  // alive or being started
   int max_starts = 0;         // at once; 0: by the number of processors
+  std::chrono::milliseconds zygote_patience{30'000};
 };
 
 class Supervisor {

@@ -5,6 +5,7 @@
 
 #include <sys/resource.h>
 
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <string>
@@ -21,14 +22,16 @@ namespace sessionctl {
 
 class Zygote {
  public:
-  // `limits`: RLIMIT_NOFILE of the sessions; sessiond has raised its own. `changed` is called when
-  // one has died ("zygote.lost") and when one has been started ("zygote.started").
-  Zygote(boost::asio::io_context& io, rlimit descriptors,
+  // `descriptors`: RLIMIT_NOFILE of the sessions; sessiond has raised its own. One that does not
+  // take a request for `patience` hangs: it is killed. `changed` is called when one has died
+  // ("zygote.lost") and when one has been started ("zygote.started").
+  Zygote(boost::asio::io_context& io, rlimit descriptors, std::chrono::milliseconds patience,
          std::function<void(const std::string& event, const std::string& message)> changed);
   ~Zygote();
 
   // Asks for one session; the answer is a MonitorReport on the descriptor that comes back. At its
-  // end without a report, monitor or zygote have died. Errors: kUnavailable.
+  // end without a report, monitor or zygote have died. Errors: kUnavailable, also while there is
+  // none: those that die young are replaced at a bounded rate.
   absl::StatusOr<OwnedFd> Request(const std::string& id, const std::string& spec);
 
   // How many zygotes have been started. A request of an earlier one that ends without a report may

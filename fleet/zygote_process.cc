@@ -165,16 +165,24 @@ absl::Status ZygoteServer::Start(const std::string& id, int spec_file, OwnedFd& 
 }
 
 bool ZygoteServer::ServeOne() {
+// That it has been dealt with. Whoever does not hear it has gone, which the next look tells.
+bool Acknowledge() {
+  if (!SendSocketMessage(kZygoteSocket, kZygoteTook, {}).ok()) RawLog("zygote: acknowledgement");
+  return true;
+}
+
   SysResult<SocketMessage> message = ReceiveSocketMessage(kZygoteSocket, 64);
-  if (!message.ok()) return message.error() != EPIPE && message.error() != ECONNRESET;
-  if (!IsSessionId(message->bytes) || message->descriptors.size() != 2) return true;
+  if (!message.ok()) {
+    return message.error() != EPIPE && message.error() != ECONNRESET && Acknowledge();
+  }
+  if (!IsSessionId(message->bytes) || message->descriptors.size() != 2) return Acknowledge();
   OwnedFd& report = message->descriptors[1];
   // Whoever asked has gone, with everybody who could know of this session.
   pollfd asker = {.fd = report.get(), .events = 0};
-  if (poll(&asker, 1, 0) > 0 && (asker.revents & POLLERR) != 0) return true;
+  if (poll(&asker, 1, 0) > 0 && (asker.revents & POLLERR) != 0) return Acknowledge();
   const absl::Status started = Start(message->bytes, message->descriptors[0].get(), report);
   if (!started.ok()) SendReport(report.get(), kOwnFailure, std::string(started.message()));
-  return true;
+  return Acknowledge();
 }
 
 }  // namespace

@@ -11,6 +11,10 @@ namespace sessionctl {
 // exit_code is kPlaceTaken when another session lives in the spec's place.
 inline constexpr int kPlaceTaken = -1;
 
+// What it answers to each, in order, as soon as the monitor is forked or the start has failed: one
+// that does not answer hangs.
+inline constexpr char kZygoteTook[] = "took";
+
 // The socket is this descriptor.
 inline constexpr int kZygoteSocket = 3;
 
