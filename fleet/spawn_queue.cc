@@ -8,15 +8,14 @@
 #include "fleet/supervisor_state.h"
 #include "fleet/zygote_process.h"
 #include "nlohmann/json.hpp"
-#include "sandbox/safe_file.h"
 #include "supervisor/broker.h"
 
 namespace sessionctl {
 namespace {
 
 // Of a start that a dying zygote may never have looked at, or that is what kills it.
-constexpr std::chrono::milliseconds kLaunchAgain(200);
 constexpr int kMaxTries = 10;
+constexpr std::chrono::milliseconds kLaunchAgain(200);
 
 SessionRecord RecordOfQueued(const std::string& id, const SpawnSpec& spec) {
   SessionRecord record;
@@ -55,7 +54,7 @@ void Supervisor::State::Pump() {
 
 void Supervisor::State::Launch(QueuedSpawn spawn) {
   ++spawn.tries;
-  absl::StatusOr<OwnedFd> report = zygote->Request(spawn.id, SpecToJson(spawn.spec).dump());
+  absl::StatusOr<OwnedFd> report = zygote->Request(spawn.id, SpecToJson(spawn.spec).dump() + "\n");
   IoError error;
   auto descriptor = std::make_unique<Descriptor>(io);
   if (report.ok()) descriptor->assign(report->get(), error);
@@ -95,7 +94,6 @@ void Supervisor::State::HandleReport(const std::string& id) {
     HandleNoReport(std::move(flown));
   } else {
     report.message[sizeof(report.message) - 1] = '\0';
-    if (report.exit_code == 0) KeepSpec(flown.spawn);
     const bool taken = report.exit_code == kPlaceTaken;
     FinishSpawn(flown.spawn, taken ? kOwnFailure : report.exit_code, report.message, taken);
   }
@@ -162,20 +160,6 @@ void Supervisor::State::FinishSpawn(const QueuedSpawn& spawn, int exit_code,
   Publish(exit_code == 0 ? "session.started" : "session.failed", *entry, message);
   if (!entry->alive) return HandleEnd(*entry);
   if (entry->stopping != nullptr) BeginStop(*entry);
-}
-
-// Beside the record, so that the session can be restarted. Not being able to is no reason to fail.
-void Supervisor::State::KeepSpec(const QueuedSpawn& spawn) {
-  absl::StatusOr<SessionDirectory> directory = store.Find(spawn.id);
-  if (!directory.ok()) return;
-  SysStatus kept =
-      WriteFileAtomically(directory->fd(), kSessionSpecFile, SpecToJson(spawn.spec).dump() + "\n",
-                          0600, Durability::kFast);
-  if (kept.ok()) return;
-  events.Publish(
-      {.type = "spec.unwritten",
-       .session = spawn.id,
-       .message = std::string(absl::ErrnoToStatus(kept.error(), "spawn.json").message())});
 }
 
 bool Supervisor::State::CancelQueued(const std::string& id) {

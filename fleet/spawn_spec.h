@@ -38,7 +38,6 @@ inline constexpr size_t kMaxNameSize = 160;  // DEPLOYMENT.SESSION.REPLICA
 inline constexpr size_t kMaxLabelName = 128;
 inline constexpr size_t kMaxLabels = 64;
 inline constexpr size_t kMaxLabelValue = 256;
-inline constexpr char kSessionSpecFile[] = "spawn.json";
 
 }  // namespace sessionctl
 

@@ -93,7 +93,6 @@ struct Supervisor::State : std::enable_shared_from_this<Supervisor::State> {
   void LaunchSoon(QueuedSpawn spawn, int not_from, const std::string& otherwise);
   void FinishSpawn(const QueuedSpawn& spawn, int exit_code, const std::string& message,
                    bool place_taken = false);
-  void KeepSpec(const QueuedSpawn& spawn);
   int Starting() const { return static_cast<int>(queue.size() + flying.size()); }
   bool CancelQueued(const std::string& id);
 

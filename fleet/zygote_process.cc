@@ -156,6 +156,7 @@ absl::Status ZygoteServer::Start(const std::string& id, int spec_file, OwnedFd& 
                             .terminal = spec.terminal,
                             .stdin_open = spec.stdin_open,
                             .log = spec.log,
+                            .spec = *std::move(text),
                             .umask = spec.umask};
   if ((*prepared)->compiled.has_value()) options.compiled = &*(*prepared)->compiled;
   const pid_t child = fork();
@@ -164,13 +165,13 @@ absl::Status ZygoteServer::Start(const std::string& id, int spec_file, OwnedFd& 
   return absl::OkStatus();
 }
 
-bool ZygoteServer::ServeOne() {
 // That it has been dealt with. Whoever does not hear it has gone, which the next look tells.
 bool Acknowledge() {
   if (!SendSocketMessage(kZygoteSocket, kZygoteTook, {}).ok()) RawLog("zygote: acknowledgement");
   return true;
 }
 
+bool ZygoteServer::ServeOne() {
   SysResult<SocketMessage> message = ReceiveSocketMessage(kZygoteSocket, 64);
   if (!message.ok()) {
     return message.error() != EPIPE && message.error() != ECONNRESET && Acknowledge();

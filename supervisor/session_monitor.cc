@@ -129,6 +129,11 @@ absl::Status Monitor::OpenLogs() {
   SysStatus written = WriteFileAtomically(directory_->fd(), kSessionPolicyFile,
                                           PolicyToToml(policy), 0600, Durability::kFast);
   if (!written.ok()) return absl::ErrnoToStatus(written.error(), kSessionPolicyFile);
+  if (!options_.spec.empty()) {
+    written = WriteFileAtomically(directory_->fd(), kSessionSpecFile, options_.spec, 0600,
+                                  Durability::kFast);
+    if (!written.ok()) return absl::ErrnoToStatus(written.error(), kSessionSpecFile);
+  }
   SysResult<SessionLog> log = SessionLog::Create(directory_->fd(), options_.log);
   if (!log.ok()) return absl::ErrnoToStatus(log.error(), kSessionOutputFile);
   SysResult<OwnedFd> audit = CreateLogBeneath(directory_->fd(), kSessionAuditFile, 0600);

@@ -39,6 +39,7 @@ struct MonitorOptions {
   std::optional<TerminalSize> terminal;  // the command gets a terminal of its own, of this size
   bool stdin_open = false;               // standard input is a pipe that attached clients feed
   LogRule log;
+  std::string spec;             // kept as spawn.json; "": none
   std::vector<int> keep_open;   // descriptors that stay open as long as the monitor lives
   std::optional<mode_t> umask;  // nullopt: that of whoever forks the monitor
 };

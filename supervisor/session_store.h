@@ -5,6 +5,7 @@
 //   output.log    standard output and error of the command
 //   audit.jsonl   audit events
 //   policy.toml   the policy as resolved
+//   spawn.json    how it was started, as the supervisor says it to start one like it
 // Directories whose name begins with a dot are sessions being made. All access is by
 // sandbox/safe_file: somebody who can write here anyway still cannot redirect us. Single-threaded
 // use; no state but the held directory, so several processes may work on one store at once.
@@ -27,6 +28,7 @@ inline constexpr char kSessionLockFile[] = "lock";
 inline constexpr char kSessionOutputFile[] = "output.log";
 inline constexpr char kSessionAuditFile[] = "audit.jsonl";
 inline constexpr char kSessionPolicyFile[] = "policy.toml";
+inline constexpr char kSessionSpecFile[] = "spawn.json";
 
 // One session's directory, held open.
 class SessionDirectory {
