@@ -5,6 +5,7 @@
 #include <string>
 
 #include "cli/command.h"
+#include "cli/program.h"
 #include "cli/supervisor_access.h"
 #include "sandbox/base/syscalls.h"
 
@@ -18,19 +19,28 @@ struct LogsFlags {
 };
 
 int Logs(const ControlClient& client, const LogsFlags& flags) {
-  uint64_t written = 0;
+  uint64_t position = 0;
+  bool begun = false;
   bool closed = false;
   const auto write = [&](std::string_view bytes) {
     closed = !WriteAll(STDOUT_FILENO, bytes.data(), bytes.size()).ok();
-    written += bytes.size();
+    position += bytes.size();
     return !closed;
   };
-  // A supervisor that dies meanwhile is started again, and goes on where this one was.
+  const auto begin = [&](uint64_t offset) {
+    if (begun && offset > position) {
+      Warn(std::to_string(offset - position) + " bytes were dropped before they were read");
+    }
+    begun = true;
+    position = offset;
+  };
+  // A supervisor that dies meanwhile is started again, and goes on where this one was. One that has
+  // to skip something breaks off.
   for (;;) {
     const std::string target =
         SessionTarget(flags.reference, "logs") + "?follow=" + (flags.follow ? "1" : "0") +
-        (flags.audit ? "&audit=1" : "") + "&offset=" + std::to_string(written);
-    absl::StatusOr<ClientReply> reply = client.Stream("GET", target, "", "*/*", write);
+        (flags.audit ? "&audit=1" : "") + "&offset=" + std::to_string(position);
+    absl::StatusOr<ClientReply> reply = client.Stream("GET", target, "", "*/*", write, begin);
     if (closed) return 0;
     if (absl::IsUnavailable(reply.status())) continue;
     if (!reply.ok()) return Fail(kExitOwnFailure, reply.status());

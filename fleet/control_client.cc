@@ -11,9 +11,12 @@
 #include <boost/beast/http/read.hpp>
 #include <cstdlib>
 #include <limits>
+#include <optional>
 #include <utility>
 
+#include "absl/strings/numbers.h"
 #include "fleet/control_socket.h"
+#include "fleet/exchange.h"
 #include "nlohmann/json.hpp"
 #include "sandbox/base/syscalls.h"
 
@@ -69,6 +72,13 @@ class Call {
   }
 
   int status() { return static_cast<int>(parser_.get().result_int()); }
+
+  std::optional<uint64_t> LogOffset() {
+    const auto value = parser_.get()[kLogOffsetHeader];
+    uint64_t offset = 0;
+    if (!absl::SimpleAtoi(absl::string_view(value.data(), value.size()), &offset)) return {};
+    return offset;
+  }
 
   absl::Status ReadBody(const std::function<bool(std::string_view)>& piece) {
     std::array<char, 65536> chunk;
@@ -146,12 +156,14 @@ absl::StatusOr<ClientReply> ControlClient::Request(const std::string& method,
 
 absl::StatusOr<ClientReply> ControlClient::Stream(
     const std::string& method, const std::string& target, const std::string& body,
-    const std::string& accept, const std::function<bool(std::string_view)>& piece) const {
+    const std::string& accept, const std::function<bool(std::string_view)>& piece,
+    const std::function<void(uint64_t)>& begun) const {
   absl::StatusOr<OwnedFd> connection = Connect();
   if (!connection.ok()) return connection.status();
   Call call(*std::move(connection));
   const std::string text = RequestText(method, target, body, "Accept: " + accept + "\r\n");
   if (absl::Status asked = call.Ask(text); !asked.ok()) return asked;
+  if (const auto offset = call.LogOffset(); offset.has_value() && begun != nullptr) begun(*offset);
   return ReadReply(call, &piece);
 }
 

@@ -38,10 +38,12 @@ class ControlClient {
   // asked.
   absl::StatusOr<ClientReply> Request(const std::string& method, const std::string& target,
                                       const std::string& body = "") const;
-  // The same, but a body of 2xx is told piece by piece; false ends it. `accept`: what is wanted.
+  // The same, but a body of 2xx is told piece by piece; false ends it. `accept`: what is wanted;
+  // `begun` is told the answer's Session-Log-Offset before the first piece.
   absl::StatusOr<ClientReply> Stream(const std::string& method, const std::string& target,
                                      const std::string& body, const std::string& accept,
-                                     const std::function<bool(std::string_view)>& piece) const;
+                                     const std::function<bool(std::string_view)>& piece,
+                                     const std::function<void(uint64_t)>& begun = nullptr) const;
   // POST with Upgrade: sessionctl-stream. An answer that is no 101 is in `refused`.
   absl::StatusOr<UpgradedStream> Upgrade(const std::string& target, const std::string& body,
                                          ClientReply* refused) const;

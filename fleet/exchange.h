@@ -30,6 +30,10 @@ struct HttpReply {
   std::string allow;  // of a 405
 };
 
+// Of the answer with a session's output: where it begins, counted from the first byte that the
+// session has written. More than was asked for: what is missing was dropped.
+inline constexpr char kLogOffsetHeader[] = "Session-Log-Offset";
+
 class Exchange {
  public:
   virtual ~Exchange() = default;
@@ -44,7 +48,9 @@ class Exchange {
   virtual void Reply(HttpReply reply) = 0;
   // A body of unknown length: BeginStream, then Write as often as wanted, then End. `written` comes
   // when the client has taken the bytes, never when it has gone.
-  virtual void BeginStream(int status, const std::string& content_type) = 0;
+  // `headers`: more of them, each with its line end.
+  virtual void BeginStream(int status, const std::string& content_type,
+                           const std::string& headers) = 0;
   virtual void Write(std::string bytes, std::function<void()> written = nullptr) = 0;
   virtual void End() = 0;
   // Bytes that the client has not taken yet: who produces without waiting for `written` looks here.

@@ -208,10 +208,11 @@ void HttpConnection::Reply(HttpReply reply) {
   Send(WholeAnswer(reply), nullptr);
 }
 
-void HttpConnection::BeginStream(int status, const std::string& content_type) {
+void HttpConnection::BeginStream(int status, const std::string& content_type,
+                                 const std::string& headers) {
   if (gone_ || std::exchange(answered_, true)) return;
   server_->answered(status);
-  Send(Head(status, content_type, "Transfer-Encoding: chunked\r\n"), nullptr);
+  Send(Head(status, content_type, headers + "Transfer-Encoding: chunked\r\n"), nullptr);
 }
 
 void HttpConnection::Write(std::string bytes, std::function<void()> written) {

@@ -67,7 +67,8 @@ class HttpConnection : public Exchange, public std::enable_shared_from_this<Http
   std::optional<Clock::time_point> stalled_since() const;
 
   void Reply(HttpReply reply) override;
-  void BeginStream(int status, const std::string& content_type) override;
+  void BeginStream(int status, const std::string& content_type,
+                   const std::string& headers) override;
   void Write(std::string bytes, std::function<void()> written) override;
   void End() override;
   size_t waiting() const override { return waiting_; }

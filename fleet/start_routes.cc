@@ -40,7 +40,7 @@ class Batch : public std::enable_shared_from_this<Batch> {
     exchange_->OnGone([weak = weak_from_this()] {
       if (const auto self = weak.lock()) self->count_ = self->next_;
     });
-    if (lines_) exchange_->BeginStream(201, "application/x-ndjson");
+    if (lines_) exchange_->BeginStream(201, "application/x-ndjson", "");
     Feed();
   }
 

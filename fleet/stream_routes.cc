@@ -1,9 +1,12 @@
 // Routes of the control API whose answers go on: logs, events, attach, exec.
+#include <unistd.h>
+
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <climits>
 #include <cstdint>
+#include <string>
 #include <utility>
 
 #include "fleet/api.h"
@@ -41,7 +44,7 @@ class LogStream : public std::enable_shared_from_this<LogStream> {
         directory_(std::move(directory)),
         reader_(directory_.fd()),
         timer_(api.supervisor.io()),
-        skip_(wanted.offset),
+        offset_(wanted.offset),
         follow_(wanted.follow),
         audit_(wanted.audit) {}
 
@@ -50,11 +53,18 @@ class LogStream : public std::enable_shared_from_this<LogStream> {
       SysResult<OwnedFd> file = OpenFileBeneath(directory_.fd(), kSessionAuditFile);
       if (!file.ok()) return Refuse(file.error());
       audit_file_ = std::move(*file);
+      lseek(audit_file_.get(), static_cast<off_t>(offset_), SEEK_SET);
+    } else {
+      if (SysStatus found = reader_.SeekTo(offset_); !found.ok()) return Refuse(found.error());
     }
     SysResult<std::string> first = Read();
     if (!first.ok()) return Refuse(first.error());
+    if (!audit_) offset_ = reader_.position() - first->size();
+    const std::string headers =
+        std::string(kLogOffsetHeader) + ": " + std::to_string(offset_) + "\r\n";
     exchange_->OnGone([self = shared_from_this()] { self->timer_.cancel(); });
-    exchange_->BeginStream(200, audit_ ? "application/x-ndjson" : "application/octet-stream");
+    exchange_->BeginStream(200, audit_ ? "application/x-ndjson" : "application/octet-stream",
+                           headers);
     Send(std::move(*first));
   }
 
@@ -75,14 +85,10 @@ class LogStream : public std::enable_shared_from_this<LogStream> {
   }
 
   void Send(std::string bytes) {
-    const bool at_end = bytes.empty();
-    const size_t skipped = std::min<uint64_t>(skip_, bytes.size());
-    skip_ -= skipped;
-    bytes.erase(0, skipped);
     if (!bytes.empty()) {
+      offset_ += bytes.size();
       return exchange_->Write(std::move(bytes), [self = shared_from_this()] { self->Next(); });
     }
-    if (!at_end) return Next();
     if (!alive_) return exchange_->End();
     timer_.expires_after(kLogPoll);
     timer_.async_wait([self = shared_from_this()](const Error& error) {
@@ -93,6 +99,8 @@ class LogStream : public std::enable_shared_from_this<LogStream> {
   void Next() {
     SysResult<std::string> bytes = Read();
     if (!bytes.ok()) return exchange_->Close();
+    // So slow that what comes next was dropped: it is told by an answer that breaks off.
+    if (!audit_ && reader_.position() != offset_ + bytes->size()) return exchange_->Close();
     Send(std::move(*bytes));
   }
 
@@ -101,7 +109,7 @@ class LogStream : public std::enable_shared_from_this<LogStream> {
   SessionLogReader reader_;
   OwnedFd audit_file_;
   boost::asio::steady_timer timer_;
-  uint64_t skip_;
+  uint64_t offset_;  // of what comes next
   const bool follow_, audit_;
   bool alive_ = false;
 };
@@ -133,7 +141,7 @@ void Events(Api& api, const ExchangePtr& exchange) {
   const bool follow = query.Flag("follow");
   const uint64_t after = query.Number("since", INT64_MAX).value_or(0);
   if (Refused(exchange, query.Wrong())) return;
-  exchange->BeginStream(200, "application/x-ndjson");
+  exchange->BeginStream(200, "application/x-ndjson", "");
   std::string past;
   for (const FleetEvent& event : api.supervisor.Events()) {
     if (event.sequence > after && Wanted(*selector, event)) past += DumpLine(EventToJson(event));

@@ -9,6 +9,9 @@
 #include <numeric>
 #include <utility>
 
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "sandbox/base/syscalls.h"
 #include "sandbox/safe_file.h"
 #include "supervisor/session_store.h"
@@ -18,6 +21,10 @@ namespace {
 
 constexpr char kNewFile[] = ".output.log.new";
 constexpr char kFullFile[] = ".output.log.full";
+// "INODE START" a line: how much the session had written before each file. It is there from the
+// first rotation on, and names a file before the file can be found.
+constexpr char kStartsFile[] = "output.log.starts";
+constexpr size_t kMaxStartsFile = size_t{64} * (kMaxLogFiles + 2);
 constexpr int kMaxOpenAttempts = 100;
 
 // 0: the one that is written.
@@ -50,12 +57,33 @@ int OldestFile(int directory) {
   return oldest;
 }
 
+// Errors: ENOENT (it is none of those that are kept).
+SysResult<uint64_t> StartOf(int directory, ino_t inode) {
+  SysResult<std::string> text = ReadFileBeneath(directory, kStartsFile, kMaxStartsFile);
+  if (!text.ok()) {
+    return text.error() == ENOENT ? SysResult<uint64_t>(0) : Errno(text.error());
+  }
+  for (const absl::string_view line : absl::StrSplit(*text, '\n')) {
+    const std::pair<absl::string_view, absl::string_view> parts =
+        absl::StrSplit(line, absl::MaxSplits(' ', 1));
+    uint64_t number = 0;
+    uint64_t start = 0;
+    if (absl::SimpleAtoi(parts.first, &number) && absl::SimpleAtoi(parts.second, &start) &&
+        number == inode) {
+      return start;
+    }
+  }
+  return Errno(ENOENT);
+}
+
 }  // namespace
 
 SessionLog::SessionLog(int directory, const LogRule& rule, OwnedFd file)
     : directory_(directory), rule_(rule), file_(std::move(file)) {
   rule_.max_bytes = std::max(rule_.max_bytes, kMinLogBytes);
   rule_.max_files = std::clamp(rule_.max_files, 1, kMaxLogFiles);
+  SysResult<struct stat> info = Fstat(file_.get());
+  inodes_.push_back(info.ok() ? info->st_ino : 0);
 }
 
 SysResult<SessionLog> SessionLog::Create(int directory, const LogRule& rule) {
@@ -120,6 +148,9 @@ SysStatus SessionLog::Rotate() {
   for (const char* stale : {kNewFile, kFullFile}) unlinkat(directory_, stale, 0);
   SysResult<OwnedFd> next = CreateLogBeneath(directory_, kNewFile, 0600);
   if (!next.ok()) return Errno(next.error());
+  SysResult<struct stat> info = Fstat(next->get());
+  if (!info.ok()) return Errno(info.error());
+  if (SysStatus listed = WriteStarts(info->st_ino); !listed.ok()) return listed;
   for (int number = rule_.max_files - 2; number > 0; --number) {
     if (renameat(directory_, FileName(number).c_str(), directory_, FileName(number + 1).c_str()) !=
             0 &&
@@ -135,8 +166,22 @@ SysStatus SessionLog::Rotate() {
   if (renameat(directory_, kNewFile, directory_, kSessionOutputFile) != 0) return LastErrno();
   file_ = std::move(*next);
   sizes_.push_front(0);
-  if (sizes_.size() > static_cast<size_t>(rule_.max_files)) sizes_.pop_back();
+  inodes_.push_front(info->st_ino);
+  if (sizes_.size() > static_cast<size_t>(rule_.max_files)) {
+    sizes_.pop_back();
+    inodes_.pop_back();
+  }
   return Done{};
+}
+
+SysStatus SessionLog::WriteStarts(ino_t next) const {
+  std::string text = absl::StrCat(next, " ", written_, "\n");
+  uint64_t begin = written_;
+  for (size_t number = 0; number < sizes_.size(); ++number) {
+    begin -= sizes_[number];
+    absl::StrAppend(&text, inodes_[number], " ", begin, "\n");
+  }
+  return WriteFileAtomically(directory_, kStartsFile, text, 0600, Durability::kFast);
 }
 
 SysStatus SessionLogReader::SeekToTail(uint64_t most) {
@@ -163,6 +208,39 @@ SysStatus SessionLogReader::SeekToTail(uint64_t most) {
   }
 }
 
+SysStatus SessionLogReader::SeekTo(uint64_t offset) {
+  if (SysStatus opened = OpenFirst(); !opened.ok()) return opened;
+  for (;;) {
+    SysResult<bool> goes_on = HasNext();
+    if (!goes_on.ok()) return Errno(goes_on.error());
+    SysResult<struct stat> info = Fstat(file_.get());  // complete when it has a successor
+    if (!info.ok()) return Errno(info.error());
+    const auto size = static_cast<uint64_t>(info->st_size);
+    if (offset < position_) return Done{};
+    if (offset - position_ < size || !*goes_on) {
+      const uint64_t skipped = std::min(offset - position_, size);
+      lseek(file_.get(), static_cast<off_t>(skipped), SEEK_SET);
+      position_ += skipped;
+      return Done{};
+    }
+    lseek(file_.get(), 0, SEEK_END);
+    position_ += size;
+    SysResult<bool> next = OpenNext();
+    if (!next.ok()) return Errno(next.error());
+    if (!*next) return Done{};
+  }
+}
+
+// Where our file begins. Errors: ENOENT (it has been dropped).
+SysStatus SessionLogReader::FindStart() {
+  SysResult<struct stat> info = Fstat(file_.get());
+  if (!info.ok()) return Errno(info.error());
+  SysResult<uint64_t> start = StartOf(directory_, info->st_ino);
+  if (!start.ok()) return Errno(start.error());
+  position_ = *start;
+  return Done{};
+}
+
 SysStatus SessionLogReader::OpenFirst() {
   // Between the look and the open it can have been renamed, and the next one have got its name; or
   // it can have been dropped.
@@ -175,7 +253,8 @@ SysStatus SessionLogReader::OpenFirst() {
     file_ = std::move(*file);
     SysResult<int> number = OwnNumber();
     if (!number.ok()) return Errno(number.error());
-    if (*number >= OldestFile(directory_) && *number < kMaxLogFiles) return Done{};
+    if (*number < OldestFile(directory_) || *number >= kMaxLogFiles) continue;
+    if (SysStatus found = FindStart(); found.ok() || found.error() != ENOENT) return found;
   }
   return file_.valid() ? SysStatus(Done{}) : Errno(ENOENT);
 }
@@ -222,6 +301,7 @@ SysResult<std::string> SessionLogReader::Read(size_t most) {
     if (count < 0 && errno == EINTR) continue;
     if (count < 0) return LastErrno();
     data.resize(static_cast<size_t>(count));
+    position_ += static_cast<uint64_t>(count);
     if (count > 0) return data;
     data.resize(most);
     // Nothing is written to a file that has a successor. So it is read once more when it is known

@@ -45,12 +45,14 @@ class SessionLog {
  private:
   SessionLog(int directory, const LogRule& rule, OwnedFd file);
   SysStatus Rotate();
+  SysStatus WriteStarts(ino_t next) const;
   size_t Write(std::string_view data);
 
   int directory_;
   LogRule rule_;
   OwnedFd file_;
   std::deque<uint64_t> sizes_ = {0};  // of output.log, output.log.1 …
+  std::deque<ino_t> inodes_;          // the same files
   uint64_t written_ = 0;
   uint64_t lost_ = 0;
 };
@@ -63,6 +65,13 @@ class SessionLogReader {
 
   // Begins `most` bytes before the end instead. Before the first Read.
   SysStatus SeekToTail(uint64_t most);
+  // Begins at that byte of all that the session has written, or at the first one of those behind it
+  // that is still kept. Before the first Read.
+  SysStatus SeekTo(uint64_t offset);
+  // Where the next Read begins, counted from the first byte that the session has written. A Read
+  // whose bytes do not end there has skipped what was dropped under the reader. Not after
+  // SeekToTail.
+  uint64_t position() const { return position_; }
   // The next bytes, at most `most`; empty when there are no more at this moment. Errors: ENOENT (no
   // log), and those of open(2) and read(2).
   SysResult<std::string> Read(size_t most);
@@ -72,9 +81,11 @@ class SessionLogReader {
   SysResult<int> OwnNumber() const;
   SysResult<bool> HasNext() const;
   SysResult<bool> OpenNext();
+  SysStatus FindStart();
 
   int directory_;
   OwnedFd file_;
+  uint64_t position_ = 0;
 };
 
 }  // namespace sessionctl

@@ -77,6 +77,40 @@ TEST_F(SessiondCrash, AttachedClientDoesNotNotice) {
   EXPECT_EQ(Output("attached"), "after\n");
 }
 
+// The log's files are rotated under the follower, and the supervisor that reads them is killed.
+TEST_F(SessiondCrash, FollowerSeesEveryLineThroughRotationsAndKills) {
+  constexpr int kLines = 24'000;  // of 48 bytes: 18 files
+  const std::string script =
+      "i=0; while [ $i -lt 240 ]; do seq -f '%047.0f' $((i*100+1)) $((i*100+100)); i=$((i+1)); "
+      "sleep 0.02; done; while ! [ -e end ]; do sleep 0.05; done";
+  const ApiReply made = Api("POST", "/v1/sessions",
+                            json({{"command", {"sh", "-c", script}},
+                                  {"policy",
+                                   "extends = [\"default\"]\n[process]\n"
+                                   "working_directory = \"" +
+                                       mount_ + "\"\n[[mount]]\nhost = \"" + mount_ + "\"\n"},
+                                  {"log", {{"max_bytes", 65'536}, {"max_files", 8}}}}));
+  ASSERT_EQ(made.status, 201) << made.body;
+  const std::string id = At(made.Json(), "/0/id");
+  const pid_t follower = StartInto("follow", {"logs", "-f", id});
+  const auto seen = [&] { return LinesOf(Output("follow")).size(); };
+  for (size_t i = 1; i <= 4; ++i) {
+    ASSERT_TRUE(Eventually([&] { return seen() >= i * kLines / 6; }));
+    KillSessiond();
+    ASSERT_TRUE(Eventually([&] { return Sessiond() > 0; }));
+  }
+  EXPECT_TRUE(Eventually([&] { return seen() == kLines; })) << seen();
+  std::ofstream(mount_ + "/end") << "";
+  EXPECT_EQ(AwaitExit(follower), 0);
+  const std::vector<std::string> lines = LinesOf(Output("follow"));
+  ASSERT_EQ(lines.size(), static_cast<size_t>(kLines));
+  for (size_t i = 0; i < lines.size(); ++i) {
+    ASSERT_EQ(std::stoul(lines[i]), i + 1) << "line " << i + 1;
+  }
+  EXPECT_FALSE(fs::exists(DirectoryOf(id) + "/output.log.9")) << "and the log is bounded";
+  EXPECT_GT(fs::file_size(DirectoryOf(id) + "/output.log.1"), 0U) << "it was rotated";
+}
+
 // Killed again and again in the middle of bursts: whatever was started is there, once.
 TEST_F(SessiondCrash, KillsAmidBurstsLoseAndDoubleNothing) {
   const Traces before = Look();

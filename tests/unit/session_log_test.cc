@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <filesystem>
 #include <string>
@@ -108,6 +109,47 @@ TEST_F(SessionLogTest, TailBeginsThatFarBeforeTheEnd) {
   }
 }
 
+// By what the session has written in all: what was dropped counts.
+TEST_F(SessionLogTest, SeekFindsAByteWhateverWasDropped) {
+  SessionLog log = Create({.max_bytes = 4096, .max_files = 3});
+  const std::string all = Lines(1, 3000);
+  for (const size_t until : {size_t{100}, size_t{5000}, all.size()}) {
+    log.Append(all.substr(log.written(), until - log.written()));
+    const uint64_t kept = log.first_kept();
+    for (const uint64_t wanted : {uint64_t{0}, kept, kept + 1, kept + 4095, kept + 4096,
+                                  log.written() - 1, log.written(), log.written() + 7}) {
+      SessionLogReader reader(directory_.get());
+      ASSERT_TRUE(reader.SeekTo(wanted).ok());
+      const uint64_t begin = std::clamp(wanted, kept, log.written());
+      EXPECT_EQ(reader.position(), begin) << wanted;
+      EXPECT_EQ(ReadRest(&reader), all.substr(begin, until - begin)) << wanted;
+      EXPECT_EQ(reader.position(), log.written());
+    }
+  }
+}
+
+// Whoever reads too slowly can see that something is missing, and where it goes on.
+TEST_F(SessionLogTest, PositionTellsWhatAReaderHasMissed) {
+  SessionLog log = Create({.max_bytes = 4096, .max_files = 2});
+  const std::string all = Lines(1, 3000);
+  log.Append(all.substr(0, 6000));
+  SessionLogReader reader(directory_.get());
+  ASSERT_EQ(*reader.Read(100), all.substr(0, 100));
+  log.Append(all.substr(6000));
+  std::string read;
+  uint64_t skipped = 0;
+  for (;;) {
+    const uint64_t before = reader.position();
+    const SysResult<std::string> part = reader.Read(1000);
+    ASSERT_TRUE(part.ok());
+    if (part->empty()) break;
+    EXPECT_EQ(*part, all.substr(reader.position() - part->size(), part->size()));
+    skipped += reader.position() - part->size() - before;
+  }
+  EXPECT_EQ(reader.position(), all.size());
+  EXPECT_EQ(skipped, log.first_kept() - 4096) << "its own file it could read to the end";
+}
+
 TEST_F(SessionLogTest, FollowerSeesEachByteOnceThroughRotations) {
   SessionLog log = Create({.max_bytes = 4096, .max_files = 90});
   const std::string all = Lines(1, 20000);
@@ -127,7 +169,8 @@ TEST_F(SessionLogTest, FollowerSeesEachByteOnceThroughRotations) {
 TEST_F(SessionLogTest, PlantedLinkIsReplacedNotFollowed) {
   SessionLog log = Create({.max_bytes = 4096, .max_files = 2});
   const std::string victim = path_ + "/victim";
-  for (const char* name : {"output.log.1", ".output.log.new", ".output.log.full"}) {
+  for (const char* name :
+       {"output.log.1", "output.log.starts", ".output.log.new", ".output.log.full"}) {
     fs::create_symlink(victim, path_ + "/" + name);
   }
   log.Append(Lines(1, 2000));
