@@ -17,11 +17,17 @@ Command AddPruneCommand(CLI::App& root) {
   app->add_option("--label", *labels, "Only those with this label")
       ->type_name("K[=V]")
       ->allow_extra_args(false);
-  return {app, [labels] {
+  const auto as_json = std::make_shared<bool>(false);
+  app->add_flag("--json", *as_json, "Print the ids as JSON");
+  return {app, [labels, as_json] {
             return WithClient([&](const ControlClient& client) {
               std::string body;
               const std::string target = "/v1/prune" + LabelQuery(*labels, "?");
               const int failed = Ask(client, "POST", target, "", &body);
+              if (*as_json) {
+                if (failed == 0) PrintJsonLine(body);
+                return failed;
+              }
               const auto ids = nlohmann::json::parse(body, nullptr, /*allow_exceptions=*/false);
               for (const auto& id : ids) std::cout << id.get<std::string>() << "\n";
               return failed;

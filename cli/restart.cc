@@ -11,17 +11,23 @@
 namespace sessionctl {
 namespace {
 
-int Restart(const ControlClient& client, const std::vector<std::string>& references) {
+struct RestartFlags {
+  std::vector<std::string> references;
+  bool as_json = false;
+};
+
+int Restart(const ControlClient& client, const RestartFlags& flags) {
   int exit_code = 0;
-  for (const std::string& reference : references) {
+  for (const std::string& reference : flags.references) {
     std::string body;
     if (const int failed = Ask(client, "POST", SessionTarget(reference, "restart"), "", &body)) {
       exit_code = failed;
       continue;
     }
     const auto result = nlohmann::json::parse(body, nullptr, /*allow_exceptions=*/false);
+    if (flags.as_json) PrintJsonLine(body);
     if (result.value("exit_code", 0) == 0) {
-      std::cout << result.value("id", "") << "\n";
+      if (!flags.as_json) std::cout << result.value("id", "") << "\n";
     } else {
       exit_code = Fail(result.value("exit_code", 0), result.value("message", ""));
     }
@@ -34,11 +40,11 @@ int Restart(const ControlClient& client, const std::vector<std::string>& referen
 Command AddRestartCommand(CLI::App& root) {
   CLI::App* app =
       root.add_subcommand("restart", "End sessions, start ones like them, and print the new ids");
-  const auto references = std::make_shared<std::vector<std::string>>();
-  app->add_option("ID", *references, "Ids, beginnings of ids, or names")->required();
-  return {app, [references] {
-            return WithClient(
-                [&](const ControlClient& client) { return Restart(client, *references); });
+  const auto flags = std::make_shared<RestartFlags>();
+  app->add_flag("--json", flags->as_json, "Print what became of each start");
+  app->add_option("ID", flags->references, "Ids, beginnings of ids, or names")->required();
+  return {app, [flags] {
+            return WithClient([&](const ControlClient& client) { return Restart(client, *flags); });
           }};
 }
 

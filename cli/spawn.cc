@@ -53,6 +53,7 @@ class Outcomes {
       TakeLine(pending_.substr(0, end));
       pending_.erase(0, end + 1);
     }
+    std::cout.flush();  // whoever reads them from a pipe sees each, too
   }
 
   int Finish() {

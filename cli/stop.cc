@@ -19,6 +19,7 @@ struct StopFlags {
   std::vector<std::string> references;
   std::optional<double> timeout;
   bool all = false;
+  bool as_json = false;
 };
 
 // All are asked first, then each is awaited: the time is that of all together.
@@ -45,6 +46,7 @@ int Stop(const ControlClient& client, const std::vector<std::string>& references
     absl::StatusOr<ClientReply> reply = client.Request("GET", SessionTarget(id, "wait") + query);
     if (!reply.ok()) return Fail(kExitOwnFailure, reply.status());
     if (!reply->ok() && reply->code != "unreadable_record") exit_code = FailReply(*reply);
+    if (reply->ok() && flags.as_json) PrintJsonLine(reply->body);
   }
   return exit_code;
 }
@@ -82,6 +84,7 @@ Command AddStopCommand(CLI::App& root) {
       ->type_name("SECONDS")
       ->check(CLI::Range(0.0, kMaxTimeoutSeconds));
   app->add_flag("--all", flags->all, "All running sessions");
+  app->add_flag("--json", flags->as_json, "Print each session's record when it has ended");
   app->add_option("ID", flags->references, "Ids, beginnings of ids, or names");
   return {app, [flags] { return RunStop(*flags); }};
 }

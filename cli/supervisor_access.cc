@@ -1,7 +1,10 @@
 #include "cli/supervisor_access.h"
 
+#include <iostream>
+
 #include "cli/command.h"
 #include "fleet/exchange.h"
+#include "nlohmann/json.hpp"
 
 namespace sessionctl {
 
@@ -20,6 +23,12 @@ int FailReply(const ClientReply& reply) {
   const bool plain = reply.field.empty() || reply.field == "id" || reply.status == 404;
   const std::string field = plain ? "" : reply.field + ": ";
   return Fail(kExitNotFound, field + reply.detail);
+}
+
+void PrintJsonLine(const std::string& body) {
+  const auto value = nlohmann::ordered_json::parse(body, nullptr, /*allow_exceptions=*/false);
+  std::cout << value.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace)
+            << std::endl;
 }
 
 int Ask(const ControlClient& client, const std::string& method, const std::string& target,

@@ -26,6 +26,9 @@ int AskUntilAnswered(const ControlClient& client, const std::string& method,
                      const std::string& target, const std::string& request, std::string* body);
 int FailReply(const ClientReply& reply);
 
+// An answer of the supervisor's, which is JSON, on one line of standard output.
+void PrintJsonLine(const std::string& body);
+
 // "label=K%3DV&label=…", with `prefix` in front when there are any.
 std::string LabelQuery(const std::vector<std::string>& labels, const std::string& prefix);
 

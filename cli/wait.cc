@@ -19,16 +19,25 @@ absl::StatusOr<ClientReply> AwaitEnd(const ControlClient& client, const std::str
   }
 }
 
-int Wait(const ControlClient& client, const std::vector<std::string>& references) {
+struct WaitFlags {
+  std::vector<std::string> references;
+  bool as_json = false;
+};
+
+int Wait(const ControlClient& client, const WaitFlags& flags) {
   int exit_code = 0;
-  for (const std::string& reference : references) {
+  for (const std::string& reference : flags.references) {
     absl::StatusOr<ClientReply> reply = AwaitEnd(client, reference);
     if (!reply.ok()) return Fail(kExitOwnFailure, reply.status());
     if (!reply->ok()) return FailReply(*reply);
     absl::StatusOr<SessionRecord> record = RecordFromJson(reply->body);
     if (!record.ok()) return Fail(kExitOwnFailure, record.status());
     exit_code = ShellExitCode(record->exit.value_or(SessionExit{}));
-    std::cout << exit_code << std::endl;
+    if (flags.as_json) {
+      PrintJsonLine(reply->body);
+    } else {
+      std::cout << exit_code << std::endl;
+    }
   }
   return exit_code;
 }
@@ -42,12 +51,12 @@ Command AddWaitCommand(CLI::App& root) {
       "Exit code: that of the last session named, as a shell counts (128+N for signal N, 125 for "
       "a\n"
       "lost session); 1 when there is no such session.\n");
-  const auto references = std::make_shared<std::vector<std::string>>();
-  app->add_option("ID", *references, "Ids, beginnings of ids, or names")->required();
-  return {
-      app, [references] {
-        return WithClient([&](const ControlClient& client) { return Wait(client, *references); });
-      }};
+  const auto flags = std::make_shared<WaitFlags>();
+  app->add_flag("--json", flags->as_json, "Print each session's record instead of its exit code");
+  app->add_option("ID", flags->references, "Ids, beginnings of ids, or names")->required();
+  return {app, [flags] {
+            return WithClient([&](const ControlClient& client) { return Wait(client, *flags); });
+          }};
 }
 
 }  // namespace sessionctl

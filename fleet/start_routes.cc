@@ -66,15 +66,19 @@ class Batch : public std::enable_shared_from_this<Batch> {
     started_ += result.exit_code == 0;
     // A policy that does not start once will not start a thousand times.
     if (result.exit_code != 0 && started_ == 0) count_ = next_;
-    if (lines_) {
-      exchange_->Write(DumpLine(ResultToJson(result)));
-    } else {
-      results_[static_cast<size_t>(index)] = ResultToJson(result);
-    }
+    results_[static_cast<size_t>(index)] = ResultToJson(result);
+    if (lines_) WriteLines();
     Feed();
     if (finished_ < count_ || finished_ < next_) return;
     if (lines_) return exchange_->End();
     exchange_->Reply(JsonReply(201, ordered_json(results_)));
+  }
+
+  // In the order of the names, each as soon as those before it have been written.
+  void WriteLines() {
+    for (; written_ < results_.size() && !results_[written_].is_null(); ++written_) {
+      exchange_->Write(DumpLine(std::exchange(results_[written_], nullptr)));
+    }
   }
 
   Api& api_;
@@ -84,6 +88,7 @@ class Batch : public std::enable_shared_from_this<Batch> {
   const int count_all_ = count_;
   bool lines_ = false;
   int next_ = 0, finished_ = 0, started_ = 0;
+  size_t written_ = 0;
   std::vector<ordered_json> results_;
 };
 
