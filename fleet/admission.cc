@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cstdlib>
@@ -15,6 +16,8 @@
 
 namespace sessionctl {
 namespace {
+
+constexpr int64_t kManyTasks = 1000 * kSessionPids;
 
 std::string ReadText(const std::string& path) {
   SysResult<std::string> text = ReadSmallFile(AT_FDCWD, path.c_str(), 65536);
@@ -76,6 +79,34 @@ int64_t MachineTasks() {
   return slash == std::string::npos ? kNoBound : strtoll(text.c_str() + slash + 1, nullptr, 10);
 }
 
+// Tasks of a user, as RLIMIT_NPROC counts them.
+int64_t TasksOfUser(uid_t user) {
+  const std::unique_ptr<DIR, int (*)(DIR*)> directory(opendir("/proc"), closedir);
+  if (directory == nullptr) return 0;
+  int64_t tasks = 0;
+  while (const dirent* entry = readdir(directory.get())) {
+    if (entry->d_name[0] < '1' || entry->d_name[0] > '9') continue;
+    const std::string status = ReadText(std::string("/proc/") + entry->d_name + "/status");
+    const size_t owner = status.find("\nUid:");
+    const size_t threads = status.find("\nThreads:");
+    if (owner == std::string::npos || threads == std::string::npos) continue;
+    if (strtoul(status.c_str() + owner + 5, nullptr, 10) != user) continue;
+    tasks += strtoll(status.c_str() + threads + 9, nullptr, 10);
+  }
+  return tasks;
+}
+
+// What RLIMIT_NPROC leaves (setrlimit(2): root's processes are not held by it). Where all tasks of
+// the machine would fit, ours are not counted.
+int64_t TasksLeftToUser(int64_t tasks) {
+  rlimit limit;
+  if (getuid() == 0 || getrlimit(RLIMIT_NPROC, &limit) != 0) return kNoBound;
+  if (limit.rlim_cur == RLIM_INFINITY) return kNoBound;
+  const auto most = static_cast<int64_t>(limit.rlim_cur);
+  const int64_t left = Left(most, tasks);
+  return left >= kManyTasks ? left : Left(most, TasksOfUser(getuid()));
+}
+
 int64_t OpenDescriptors() {
   const std::unique_ptr<DIR, int (*)(DIR*)> directory(opendir("/proc/self/fd"), closedir);
   if (directory == nullptr) return kNoBound;
@@ -98,6 +129,7 @@ MachineRoom LookAtMachine() {
   const int64_t tasks = MachineTasks();
   room.pids = std::min(Left(ReadNumber("/proc/sys/kernel/pid_max"), tasks),
                        Left(ReadNumber("/proc/sys/kernel/threads-max"), tasks));
+  room.pids = std::min(room.pids, TasksLeftToUser(tasks));
   BoundByCgroups(room);
   rlimit limit;
   if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY) {

@@ -28,6 +28,7 @@ struct HttpServer::State : std::enable_shared_from_this<HttpServer::State> {
 
   void Accept();
   void HandleAccepted(const Error& error, Socket socket);
+  void Admit(Socket socket);
   void Start(Socket socket);
   void Refuse(Socket socket, const HttpReply& reply);
   // Closes one connection that holds others up; false when there is none.

@@ -1,10 +1,12 @@
 #include "fleet/http_server.h"
 
+#include <fcntl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <string>
 #include <utility>
@@ -32,6 +34,14 @@ uid_t PeerUser(int fd) {
   socklen_t size = sizeof(credentials);
   if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &credentials, &size) != 0) return -1;
   return credentials.uid;
+}
+
+// For the look at who asks (SO_PEERPIDFD, /proc) and the answer.
+bool HasSpareDescriptors(int fd) {
+  constexpr int kSpare = 3;
+  std::array<OwnedFd, kSpare> spare;
+  for (OwnedFd& each : spare) each.Reset(fcntl(fd, F_DUPFD_CLOEXEC, 0));
+  return spare.back().valid();
 }
 
 }  // namespace
@@ -64,8 +74,22 @@ void HttpServer::State::HandleAccepted(const Error& error, Socket socket) {
       if (self != nullptr && !aborted) self->Accept();
     });
   }
-  Start(std::move(socket));
-  Accept();
+  Admit(std::move(socket));
+}
+
+// Who asks can only be looked at with descriptors to spare: until then it waits.
+void HttpServer::State::Admit(Socket socket) {
+  if (HasSpareDescriptors(socket.native_handle())) {
+    Start(std::move(socket));
+    if (acceptor.is_open()) Accept();
+    return;
+  }
+  pause.expires_after(kAcceptPause);
+  pause.async_wait(
+      [weak = weak_from_this(), waiting = std::move(socket)](const Error& aborted) mutable {
+        const auto self = weak.lock();
+        if (self != nullptr && !aborted) self->Admit(std::move(waiting));
+      });
 }
 
 void HttpServer::State::Start(Socket socket) {

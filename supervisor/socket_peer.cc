@@ -18,11 +18,11 @@ namespace {
 constexpr int kPeerPidfd = 77;  // SO_PEERPIDFD, Linux 6.5
 constexpr size_t kMaxStatus = size_t{64} * 1024;
 
-// The process itself, not whoever has its number next. Invalid on a kernel that cannot tell.
-OwnedFd PeerProcess(int socket) {
+// The process itself, not whoever has its number next. ENOPROTOOPT: a kernel that cannot tell.
+SysResult<OwnedFd> PeerProcess(int socket) {
   int pidfd = -1;
   socklen_t size = sizeof(pidfd);
-  if (getsockopt(socket, SOL_SOCKET, kPeerPidfd, &pidfd, &size) != 0) return OwnedFd();
+  if (getsockopt(socket, SOL_SOCKET, kPeerPidfd, &pidfd, &size) != 0) return LastErrno();
   return OwnedFd(pidfd);
 }
 
@@ -51,7 +51,8 @@ bool PeerIsUnconfined(int socket) {
   ucred peer = {};
   socklen_t size = sizeof(peer);
   if (getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0) return false;
-  const OwnedFd process = PeerProcess(socket);
+  const SysResult<OwnedFd> process = PeerProcess(socket);
+  if (!process.ok() && process.error() != ENOPROTOOPT) return false;
   const std::string path = "/proc/" + std::to_string(peer.pid) + "/status";
   SysResult<std::string> theirs = ReadSmallFile(AT_FDCWD, path.c_str(), kMaxStatus);
   SysResult<std::string> own = ReadSmallFile(AT_FDCWD, "/proc/self/status", kMaxStatus);
@@ -59,7 +60,7 @@ bool PeerIsUnconfined(int socket) {
   // A first thread that has ended shows nothing of the others.
   if (Field(*theirs, "State").find_first_of("ZX") != std::string::npos) return false;
   if (FilterCount(*theirs) > FilterCount(*own)) return false;
-  return !process.valid() || !HasEnded(process);
+  return !process.ok() || !HasEnded(*process);
 }
 
 bool PeerMayCommand(int socket) {
