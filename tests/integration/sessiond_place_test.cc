@@ -3,8 +3,11 @@
 #include <signal.h>
 #include <stdlib.h>
 
+#include <algorithm>
 #include <chrono>
 #include <filesystem>
+#include <random>
+#include <set>
 #include <string>
 #include <thread>
 #include <vector>
@@ -69,7 +72,7 @@ TEST_F(SessiondPlace, IdleOneLeavesAndTakesItsSocketAlong) {
 
 TEST_F(SessiondPlace, NewBinaryTakesOverWhatRuns) {
   const pid_t before = StartSessiond();
-  const CliResult spawned = Cli({"spawn", "--count", "30", "--", "sleep", "1000"});
+  const CliResult spawned = Cli({"spawn", "--count", "100", "--", "sleep", "1000"});
   ASSERT_EQ(spawned.exit_code, 0) << spawned.err;
   const pid_t waiter = StartInto("waiter", {"wait", spawned.out.substr(0, 12)});
   const std::string copy = scratch_ + "/sessionctl";
@@ -84,10 +87,52 @@ TEST_F(SessiondPlace, NewBinaryTakesOverWhatRuns) {
   EXPECT_EQ(Sessiond(), after);
   EXPECT_TRUE(Eventually([&] { return !Alive(before); }));
   EXPECT_EQ(fs::read_symlink("/proc/" + std::to_string(after) + "/exe"), copy);
-  EXPECT_EQ(Sessions("?state=running").size(), 30U);
+  EXPECT_EQ(Sessions("?state=running").size(), 100U);
   EXPECT_EQ(Cli({"exec", spawned.out.substr(0, 12), "sh", "-c", "exit 6"}).exit_code, 6);
   EXPECT_EQ(Cli({"stop", "--all", "-t", "0"}).exit_code, 0);
   EXPECT_NE(AwaitExit(waiter), 125) << Output("waiter");
+}
+
+// Each asks whoever has the place to leave: the last one has it, and nothing else has changed.
+TEST_F(SessiondPlace, SeveralThatReplaceAtOnceLeaveOne) {
+  StartSessiond();
+  const CliResult spawned = Cli({"spawn", "--count", "5", "--", "sleep", "1000"});
+  ASSERT_EQ(spawned.exit_code, 0) << spawned.err;
+  std::vector<pid_t> all;
+  for (int i = 0; i < 3; ++i) {
+    all.push_back(StartInto("replace." + std::to_string(i), {"serve", "--replace"}));
+  }
+  const auto living = [&] { return std::count_if(all.begin(), all.end(), Alive); };
+  EXPECT_TRUE(Eventually([&] { return living() == 1; })) << living();
+  EXPECT_TRUE(Eventually([&] { return Sessiond() > 0; }));
+  const pid_t last = Sessiond();
+  EXPECT_EQ(std::count(all.begin(), all.end(), last), 1);
+  EXPECT_EQ(Sessions("?state=running").size(), 5U);
+  EXPECT_EQ(Cli({"stop", "--all", "-t", "0"}).exit_code, 0);
+  StopSessiond();
+  for (const pid_t pid : all) EXPECT_EQ(AwaitExit(pid), 0);
+}
+
+// The moment of the decision to leave, hit again and again: whoever comes then is served.
+TEST_F(SessiondPlace, ClientsThatComeWhenItLeavesIdleAreServed) {
+  set_["SESSIONCTL_IDLE_EXIT"] = "1";
+  std::mt19937 random(4711);
+  std::set<pid_t> supervisors;
+  for (int i = 0; i < 10; ++i) {
+    // It looks once a second, and leaves after more than one idle second.
+    std::this_thread::sleep_for(std::chrono::milliseconds(900 + random() % 1200));
+    std::vector<pid_t> clients;
+    for (int each = 0; each < 3; ++each) {
+      clients.push_back(StartInto("client." + std::to_string(i), {"spawn", "--", "true"}));
+      std::this_thread::sleep_for(std::chrono::milliseconds(random() % 30));
+    }
+    for (const pid_t client : clients) {
+      EXPECT_EQ(AwaitExit(client), 0) << Output("client." + std::to_string(i));
+    }
+    supervisors.insert(Sessiond());
+  }
+  EXPECT_GT(supervisors.size(), 2U) << "none has left: nothing was tried";
+  EXPECT_EQ(json::parse(Cli({"ps", "--json"}).out, nullptr, false).size(), 30U);
 }
 
 TEST_F(SessiondPlace, RemovedSocketAndLockAreMadeAgain) {
