@@ -81,6 +81,8 @@ bool ApplyModeWord(const std::string& word, Mount& mount) {
     mount.mode = MountMode::kReadWrite;
   } else if (word == "ro") {
     mount.mode = MountMode::kReadOnly;
+  } else if (word == "overlay") {
+    mount.mode = MountMode::kOverlay;
   } else if (word == "exec") {
     mount.exec = true;
   } else if (word == "noexec") {
@@ -98,8 +100,8 @@ absl::Status ApplyMode(const std::string& text, const std::string& words, Mount&
     if (ApplyModeWord(word, mount)) continue;
     return absl::InvalidArgumentError(
         absl::StrCat(text, ": \"", word,
-                     "\" is neither an absolute path nor one of rw, ro, exec, "
-                     "noexec, create"));
+                     "\" is neither an absolute path nor one of rw, ro, overlay, "
+                     "exec, noexec, create"));
   }
   return absl::OkStatus();
 }
@@ -264,7 +266,7 @@ absl::StatusOr<SessionPolicy> LoadBase(const PolicyFlags& flags) {
 
 void AddGrantFlags(CLI::App& app, PolicyFlags& flags) {
   AddList(app, "--mount", flags.mounts, "SRC[:DST][:MODE]",
-          "Grant a directory; MODE is rw (default) or ro, with ,noexec or ,create")
+          "Grant a directory; MODE is rw (default), ro or overlay, with ,noexec or ,create")
       ->check(CLI::Validator(CheckMount, ""));
   AddList(app, "--ro", flags.read_only_paths, "PATH", "Grant a directory or file for reading");
   AddList(app, "--rox", flags.executable_paths, "PATH",

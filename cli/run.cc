@@ -14,9 +14,11 @@
 #include "policy/policy_compiler.h"
 #include "sandbox/base/syscalls.h"
 #include "sandbox/kernel_features.h"
+#include "supervisor/foreground_record.h"
 #include "supervisor/foreground_session.h"
 #include "supervisor/mediator/syscall_table.h"
 #include "supervisor/session_monitor.h"
+#include "supervisor/session_overlays.h"
 #include "supervisor/session_store.h"
 
 namespace sessionctl {
@@ -102,8 +104,19 @@ absl::StatusOr<CompiledPolicy> Compile(const RunFlags& flags, const std::string&
   return CompilePolicy(*policy, SessionVariables(id), ProbeKernelFeatures(), MediatedCalls());
 }
 
+// Null where the session leaves nothing behind.
+absl::StatusOr<std::unique_ptr<ForegroundRecord>> Record(const RunFlags& flags,
+                                                         const CompiledPolicy& policy,
+                                                         const std::string& id) {
+  if (!HasOverlays(policy)) return nullptr;
+  // Standard error is the command's as well: only a person is told.
+  if (isatty(STDERR_FILENO) != 0) Warn("the overlay's changes are kept as session " + id);
+  return ForegroundRecord::Begin(policy, id, flags.name,
+                                 ProgramArguments(flags.command, flags.program));
+}
+
 int RunSession(const RunFlags& flags, const StatusWriter& status, const CompiledPolicy& policy,
-               const std::string& id, int audit_fd) {
+               const std::string& id, int audit_fd, ForegroundRecord* record) {
   BrokerOptions options;
   options.session_id = flags.name.empty() ? id : flags.name;
   options.policy = &policy;
@@ -111,11 +124,15 @@ int RunSession(const RunFlags& flags, const StatusWriter& status, const Compiled
   options.environment = ResolveEnvironment(policy, CallerEnvironment(), options.session_id);
   options.audit_fd = audit_fd;
   options.foreground = true;
-  const ForegroundOutcome outcome = RunForeground(options, [&status, &policy](pid_t pid) {
+  if (record != nullptr) options.session_directory = record->directory();
+  const ForegroundOutcome outcome = RunForeground(options, [&](pid_t pid) {
+    if (record != nullptr) record->Started(pid);
     ordered_json event = {{"event", "started"}, {"pid", pid}};
+    if (record != nullptr) event["session"] = id;
     if (!policy.warnings.empty()) event["warnings"] = policy.warnings;
     status.Write(event);
   });
+  if (record != nullptr) record->End(outcome);
   status.Write(DescribeEnd(outcome));
   if (outcome.ended != SessionEnd::kNone) {
     return Fail(outcome.exit_code, DescribeLimit(policy, SessionEndName(outcome.ended)));
@@ -147,7 +164,9 @@ int Run(const RunFlags& flags) {
   }
   absl::StatusOr<OwnedFd> audit = OpenAuditFile(flags.audit_file);
   if (!audit.ok()) return fail(audit.status());
-  return RunSession(flags, status, *policy, id, audit->get());
+  absl::StatusOr<std::unique_ptr<ForegroundRecord>> record = Record(flags, *policy, id);
+  if (!record.ok()) return fail(record.status());
+  return RunSession(flags, status, *policy, id, audit->get(), record->get());
 }
 
 }  // namespace

@@ -103,7 +103,7 @@ Verdict CheckObject(const CompiledPolicy& policy, const AccessRequest& request) 
 Verdict CheckReadOnly(const AccessRequest& request) {
   if (request.operation == Operation::kRead) return {};
   const CompiledMount& mount = *request.mount;
-  if (mount.mount.mode == MountMode::kReadOnly) {
+  if (!mount.mount.is_writable()) {
     return {EROFS, absl::StrCat("mount ", mount.mount.guest, " mode=ro")};
   }
   const std::string* rule = mount.read_only.Match(request.path);
@@ -159,8 +159,7 @@ Verdict CheckConnect(const CompiledPolicy& policy, const AccessRequest& request)
 }
 
 std::string MountRule(const CompiledMount& mount) {
-  return absl::StrCat("mount ", mount.mount.guest,
-                      mount.mount.mode == MountMode::kReadOnly ? " mode=ro" : " mode=rw");
+  return absl::StrCat("mount ", mount.mount.guest, " mode=", MountModeName(mount.mount.mode));
 }
 
 }  // namespace

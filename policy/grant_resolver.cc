@@ -251,7 +251,7 @@ std::vector<std::string> WritableMounts(const std::vector<Mount>& mounts,
                                         const PolicyVariables& variables) {
   std::vector<std::string> writable;
   for (const Mount& mount : mounts) {
-    if (mount.mode != MountMode::kReadWrite) continue;
+    if (!mount.is_writable()) continue;
     const absl::StatusOr<std::string> expanded = ExpandVariables(mount.host, variables);
     if (!expanded.ok()) continue;  // an error in a moment
     const std::optional<std::string> real = RealPath(*expanded);
@@ -310,7 +310,7 @@ absl::StatusOr<std::vector<SystemGrant>> ResolveSystemGrants(const FilesystemPol
                                                              const std::vector<Mount>& mounts) {
   std::vector<std::string> writable;
   for (const Mount& mount : mounts) {
-    if (mount.mode == MountMode::kReadWrite) writable.push_back(mount.host);
+    if (mount.is_writable()) writable.push_back(mount.host);
   }
   std::map<std::string, SystemGrant> grants;
   const auto add = [&](const char* key, const std::vector<std::string>& paths, bool exec,
@@ -353,6 +353,12 @@ absl::Status KeepStateDirectory(const std::string& state_directory, std::vector<
       return InvalidMount(mount, "lies in the directory that holds the records of sessions");
     }
     if (IsAtOrBelow(state, mount.host)) {
+      if (mount.mode == MountMode::kOverlay) {
+        return InvalidMount(mount, absl::StrCat("the records of sessions lie below it (", state,
+                                                "), and an overlay cannot keep its changes in the "
+                                                "directory that it is over: name another state "
+                                                "directory (SESSIONCTL_STATE_DIR)"));
+      }
       mount.deny.push_back(AnchoredGlob(state.substr(mount.host.size())));
     }
   }

@@ -45,6 +45,15 @@ PolicyKey<P> CpuKey() {
   return key;
 }
 
+template <typename Field>
+PolicyKey<Mount> MountSizeKey(std::string name, std::string description, Field field) {
+  PolicyKey<Mount> key =
+      AmountKey<Mount>("", std::move(name), std::move(description), ParseSize, FormatSize, field);
+  key.check = CheckAmount;
+  key.pattern = kSizePattern;
+  return key;
+}
+
 }  // namespace
 
 std::string CheckSize(const std::string& text) {
@@ -89,14 +98,20 @@ std::vector<PolicyKey<SessionPolicy>> LimitKeys() {
 }
 
 std::vector<PolicyKey<Mount>> MountLimitKeys() {
-  PolicyKey<Mount> bytes =
-      AmountKey<Mount>("", "max_bytes", "Bytes that the session may add to the mount.", ParseSize,
-                       FormatSize, [](Mount& mount) -> int64_t& { return mount.max_bytes; });
-  bytes.check = CheckAmount;
-  bytes.pattern = kSizePattern;
-  return {bytes, IntegerKey<Mount>("", "max_files", "Names that the session may add to the mount.",
-                                   0, int64_t{1} << 40,
-                                   [](Mount& mount) -> int64_t& { return mount.max_files; })};
+  constexpr int64_t kMostFiles = int64_t{1} << 40;
+  return {
+      MountSizeKey("max_bytes", "Bytes that the session may add to the mount.",
+                   [](Mount& mount) -> int64_t& { return mount.max_bytes; }),
+      IntegerKey<Mount>("", "max_files", "Names that the session may add to the mount.", 0,
+                        kMostFiles, [](Mount& mount) -> int64_t& { return mount.max_files; }),
+      EnumKey<Mount>("", "on_exit", "What becomes of an overlay's changes when the session ends.",
+                     {"keep", "discard", "commit"},
+                     [](Mount& mount) -> OnExit& { return mount.on_exit; }),
+      MountSizeKey("overlay_size", "Bytes that an overlay's changes may take on disk.",
+                   [](Mount& mount) -> int64_t& { return mount.overlay_size; }),
+      IntegerKey<Mount>("", "overlay_inodes", "How many files an overlay's changes may be.", 1,
+                        kMostFiles, [](Mount& mount) -> int64_t& { return mount.overlay_inodes; }),
+  };
 }
 
 }  // namespace sessionctl

@@ -21,7 +21,8 @@ struct SourceLocation {
 // An amount that no limit is set for.
 inline constexpr int64_t kUnlimited = -1;
 
-enum class MountMode { kReadOnly, kReadWrite };
+// kOverlay: writable, and the host's directory stays as it is.
+enum class MountMode { kReadOnly, kReadWrite, kOverlay };
 // What becomes of an overlay's changes when the session ends.
 enum class OnExit { kKeep, kDiscard, kCommit };
 enum class SymlinkRule { kBeneath, kNone };  // kNone: every link is refused (ELOOP)
@@ -42,6 +43,9 @@ struct Mount {
   std::string
       alias;  // the absolute path as the user spelled it, lexically normalized; may equal host
   MountMode mode = MountMode::kReadWrite;
+  OnExit on_exit = OnExit::kKeep;       // kOverlay only, like the next two
+  int64_t overlay_size = kUnlimited;    // bytes that the changes take on disk
+  int64_t overlay_inodes = kUnlimited;  // files, directories and links among them
   bool exec = true;
   bool create = false;                 // make the directory (mode 0700) when it is missing
   std::vector<std::string> deny;       // globs relative to the mount; `**` spans directories
@@ -52,7 +56,12 @@ struct Mount {
   int64_t max_files = kUnlimited;  // names that the session adds to the mount
   bool cross_device = false;  // may a resolution cross onto another file system inside the tree?
   SourceLocation where;
+
+  bool is_writable() const { return mode != MountMode::kReadOnly; }
 };
+
+// "ro", "rw" or "overlay".
+const char* MountModeName(MountMode mode);
 
 // A path outside every mount that the session may use. A missing system path is skipped.
 struct FilesystemPolicy {

@@ -335,6 +335,20 @@ absl::Status ResolveGrants(const KernelFeatures& features, const PolicyVariables
   return absl::OkStatus();
 }
 
+// One file is never larger than all of the changes may be, where changes are all that is written.
+LimitsPolicy WithOverlayLimits(const SessionPolicy& policy) {
+  int64_t largest = kUnlimited;
+  for (const Mount& mount : policy.mounts) {
+    if (!mount.is_writable()) continue;
+    if (mount.overlay_size == kUnlimited) return policy.limits;
+    largest = std::max(largest, mount.overlay_size);
+  }
+  LimitsPolicy limits = policy.limits;
+  if (largest == kUnlimited) return limits;
+  if (limits.file_size == kUnlimited || largest < limits.file_size) limits.file_size = largest;
+  return limits;
+}
+
 }  // namespace
 
 absl::StatusOr<CompiledPolicy> CompilePolicy(const SessionPolicy& policy,
@@ -373,7 +387,7 @@ absl::StatusOr<CompiledPolicy> CompilePolicy(const SessionPolicy& policy,
   compiled.filter = PlanFilter(compiled, mediated_calls);
   compiled.broker_filter = PlanBrokerFilter(compiled, mediated_calls);
   absl::StatusOr<LimitPlan> limits =
-      PlanLimits(policy.limits, features.cgroup,
+      PlanLimits(WithOverlayLimits(compiled.policy), features.cgroup,
                  policy.kernel.best_effort ? &compiled.missing_walls : nullptr);
   if (!limits.ok()) return limits.status();
   compiled.limits = *std::move(limits);

@@ -17,6 +17,7 @@
 #include "policy/policy.h"
 #include "policy/walked_directories.h"
 #include "sandbox/kernel_features.h"
+#include "sandbox/overlay_mount.h"
 #include "sandbox/seccomp_filter.h"
 
 namespace sessionctl {
@@ -29,6 +30,8 @@ struct CompiledMount {
   bool is_shared_memory = false;
   // The /tmp of a private view: in memory, and no directory of the host's.
   bool is_private_tmp = false;
+  // Of an overlay, from when the broker's parent has made its layers.
+  OverlayDirectories overlay;
 };
 
 // A path outside every mount: read-only tree, or a device.

@@ -26,10 +26,24 @@ std::string Quoted(const std::vector<std::string>& values) {
   });
 }
 
+void AppendOverlay(const Mount& mount, std::string* text) {
+  const char* const ends[] = {"kept in the session's directory", "thrown away", "committed"};
+  absl::StrAppend(text, "      changes: apart from the host's directory (overlayfs); at the end ",
+                  ends[static_cast<size_t>(mount.on_exit)], "\n");
+  if (mount.overlay_size != kUnlimited) {
+    absl::StrAppend(text, "      overlay_size ", FormatSize(mount.overlay_size),
+                    ": ENOSPC to the next change; ends the session beyond (the broker looks)\n");
+  }
+  if (mount.overlay_inodes != kUnlimited) {
+    absl::StrAppend(text, "      overlay_inodes ", mount.overlay_inodes,
+                    ": ENOSPC (the broker looks)\n");
+  }
+}
+
 void AppendMount(const CompiledMount& compiled, std::string* text) {
   const Mount& mount = compiled.mount;
-  absl::StrAppend(text, "  ", mount.mode == MountMode::kReadWrite ? "rw" : "ro",
-                  mount.exec ? " exec " : "      ", mount.host);
+  absl::StrAppend(text, "  ", MountModeName(mount.mode), mount.exec ? " exec " : "      ",
+                  mount.host);
   if (mount.alias != mount.host) absl::StrAppend(text, " (also as ", mount.alias, ")");
   absl::StrAppend(text, "\n");
   if (!mount.deny.empty()) absl::StrAppend(text, "      deny ", Quoted(mount.deny), "\n");
@@ -43,6 +57,7 @@ void AppendMount(const CompiledMount& compiled, std::string* text) {
   if (mount.max_files != kUnlimited) {
     absl::StrAppend(text, "      max_files ", mount.max_files, ": EDQUOT (the broker counts)\n");
   }
+  if (mount.mode == MountMode::kOverlay) AppendOverlay(mount, text);
   absl::StrAppend(
       text, "      symbolic links: ",
       mount.symlinks == SymlinkRule::kBeneath ? "followed inside the mount" : "refused",

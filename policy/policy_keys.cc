@@ -279,8 +279,9 @@ std::vector<PolicyKey<Mount>> MakeMountKeys() {
                   "Where the session sees it. Other than the host path only in a private view.",
                   [](Mount& mount) -> std::string& { return mount.guest; }),
               CheckAbsolute),
-      EnumKey<Mount>("", "mode", "Whether the session may write.", {"ro", "rw"},
-                     [](Mount& mount) -> MountMode& { return mount.mode; }),
+      EnumKey<Mount>(
+          "", "mode", "Whether the session may write, and whether what it writes is kept apart.",
+          {"ro", "rw", "overlay"}, [](Mount& mount) -> MountMode& { return mount.mode; }),
       BoolKey<Mount>("", "exec", "Whether programs in it may be executed.",
                      [](Mount& mount) -> bool& { return mount.exec; }),
       BoolKey<Mount>("", "create", "Make the directory (mode 0700) when it is missing.",
@@ -306,6 +307,15 @@ std::vector<PolicyKey<Mount>> MakeMountKeys() {
 }
 
 }  // namespace
+
+const char* MountModeName(MountMode mode) {
+  switch (mode) {
+    case MountMode::kReadOnly: return "ro";
+    case MountMode::kReadWrite: return "rw";
+    case MountMode::kOverlay: return "overlay";
+  }
+  return "?";
+}
 
 std::string CheckNotEmpty(const std::string& value) { return value.empty() ? "is empty" : ""; }
 

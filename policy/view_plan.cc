@@ -1,6 +1,7 @@
 #include "policy/view_plan.h"
 
 #include <dirent.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 #include <climits>
@@ -56,15 +57,56 @@ absl::Status CheckGuests(const Mount& one, const Mount& other) {
                                           outer.guest, ", and would be seen twice"));
 }
 
+absl::Status CheckOverlay(const Mount& mount) {
+  const auto invalid = [&mount](const char* key, const char* what) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(LocationText(mount.where), ": mount.", key, ": ", mount.host, ": ", what));
+  };
+  if (mount.mode == MountMode::kOverlay) {
+    const bool quota = mount.max_bytes != kUnlimited || mount.max_files != kUnlimited;
+    return quota ? invalid("mode",
+                           "an overlay has overlay_size and overlay_inodes, not max_bytes "
+                           "and max_files")
+                 : absl::OkStatus();
+  }
+  constexpr char kNone[] = "only for mode = \"overlay\"";
+  if (mount.on_exit != OnExit::kKeep) return invalid("on_exit", kNone);
+  if (mount.overlay_size != kUnlimited) return invalid("overlay_size", kNone);
+  if (mount.overlay_inodes != kUnlimited) return invalid("overlay_inodes", kNone);
+  return absl::OkStatus();
+}
+
+bool IsOverlay(const Mount& mount) { return mount.mode == MountMode::kOverlay; }
+
+// The kernel copies no file whose owner or group the user namespace does not know (fs/attr.c,
+// notify_change: EOVERFLOW).
+void WarnOfOtherOwners(const Mount& mount, CompiledPolicy* compiled) {
+  struct stat info;
+  const SessionIdentity& identity = compiled->identity;
+  if (stat(mount.host.c_str(), &info) != 0) return;
+  if (info.st_uid == identity.uid && info.st_gid == identity.gid) return;
+  compiled->warnings.push_back(
+      absl::StrCat("mount ", mount.host,
+                   " is an overlay over a directory of another user or group: "
+                   "what is not the user's own cannot be changed there (EOVERFLOW)"));
+}
+
 // Where `view` leaves it open, what the policy asks for decides.
 absl::Status ChooseView(CompiledPolicy* compiled) {
   const std::vector<Mount>& mounts = compiled->policy.mounts;
   const auto moved = std::find_if(mounts.begin(), mounts.end(), HasGuestOfItsOwn);
+  const auto overlay = std::find_if(mounts.begin(), mounts.end(), IsOverlay);
   ViewPlan& view = compiled->view;
   switch (compiled->policy.filesystem.view) {
     case ViewRule::kHost:
       if (moved != mounts.end()) {
         return InvalidGuest(*moved, "not the host's path, but filesystem.view is \"host\"");
+      }
+      if (overlay != mounts.end()) {
+        return absl::InvalidArgumentError(
+            absl::StrCat(LocationText(overlay->where), ": mount.mode: ", overlay->host,
+                         ": an overlay is mounted in a view of the session's own, but "
+                         "filesystem.view is \"host\""));
       }
       view.reason = "filesystem.view is \"host\"";
       return absl::OkStatus();
@@ -74,9 +116,14 @@ absl::Status ChooseView(CompiledPolicy* compiled) {
       return absl::OkStatus();
     case ViewRule::kAuto: break;
   }
-  view.is_private = moved != mounts.end();
-  view.reason = view.is_private ? absl::StrCat("mount ", moved->host, " is seen at ", moved->guest)
-                                : "every mount is seen at the host's path";
+  view.is_private = moved != mounts.end() || overlay != mounts.end();
+  if (moved != mounts.end()) {
+    view.reason = absl::StrCat("mount ", moved->host, " is seen at ", moved->guest);
+  } else if (overlay != mounts.end()) {
+    view.reason = absl::StrCat("mount ", overlay->host, " is an overlay");
+  } else {
+    view.reason = "every mount is seen at the host's path";
+  }
   return absl::OkStatus();
 }
 
@@ -144,10 +191,12 @@ void AddMounts(const CompiledPolicy& compiled, std::vector<ViewEntry>* entries) 
           {.kind = ViewEntry::Kind::kMemory, .path = kTemporaryPath, .executable = true});
       continue;
     }
-    entries->push_back({.kind = ViewEntry::Kind::kTree,
+    const bool overlay = mount.mode == MountMode::kOverlay;
+    entries->push_back({.kind = overlay ? ViewEntry::Kind::kOverlay : ViewEntry::Kind::kTree,
                         .path = each.is_shared_memory ? kSharedMemoryPath : mount.guest,
                         .source = mount.host,
-                        .read_only = mount.mode == MountMode::kReadOnly,
+                        .overlay = each.overlay,
+                        .read_only = !mount.is_writable(),
                         .executable = mount.exec,
                         .follows_links = mount.symlinks != SymlinkRule::kNone});
   }
@@ -157,6 +206,9 @@ void AddMounts(const CompiledPolicy& compiled, std::vector<ViewEntry>* entries) 
 
 absl::Status DecideView(const KernelFeatures& features, CompiledPolicy* compiled) {
   std::vector<Mount>& mounts = compiled->policy.mounts;
+  for (const Mount& mount : mounts) {
+    if (absl::Status checked = CheckOverlay(mount); !checked.ok()) return checked;
+  }
   if (absl::Status chosen = ChooseView(compiled); !chosen.ok()) return chosen;
   const bool is_private = compiled->view.is_private;
   for (Mount& mount : mounts) {
@@ -175,6 +227,9 @@ absl::Status DecideView(const KernelFeatures& features, CompiledPolicy* compiled
   }
   compiled->view.as_user = !features.ipc_namespaces;
   if (!compiled->view.as_user) return absl::OkStatus();
+  for (const Mount& mount : mounts) {
+    if (IsOverlay(mount)) WarnOfOtherOwners(mount, compiled);
+  }
   const std::string in_the_way = WhatForbidsUserNamespaces();
   if (in_the_way.empty()) return absl::OkStatus();
   return absl::FailedPreconditionError(absl::StrCat(

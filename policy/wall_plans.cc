@@ -10,6 +10,7 @@
 #include <string>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "policy/path_text.h"
 #include "sandbox/landlock_uapi.h"
 
@@ -35,7 +36,7 @@ bool GrantsTerminals(const CompiledPolicy& compiled) {
 // The broker opens no device in a mount, and makes one only for a session that keeps the
 // capability.
 uint64_t BrokerMountAccess(const Mount& mount, CapabilitySet kept, int landlock_abi) {
-  uint64_t access = mount.mode == MountMode::kReadWrite
+  uint64_t access = mount.is_writable()
                         ? landlock::FsAccessOfAbi(landlock_abi) & ~landlock::kFsIoctlDev
                         : kRead | landlock::kFsExecute;
   if (!mount.exec) access &= ~landlock::kFsExecute;
@@ -44,8 +45,7 @@ uint64_t BrokerMountAccess(const Mount& mount, CapabilitySet kept, int landlock_
 }
 
 std::string MountReason(const Mount& mount) {
-  return std::string(mount.mode == MountMode::kReadWrite ? "mount rw" : "mount ro") +
-         (mount.exec ? " exec" : "");
+  return absl::StrCat("mount ", MountModeName(mount.mode), mount.exec ? " exec" : "");
 }
 
 const char* SystemReason(const SystemGrant& grant) {
@@ -126,7 +126,7 @@ std::vector<FilterRule> MediatedRules(const MediatedCall& call, bool reads_media
 // see supervisor/mediator/handlers/bind.cc.
 bool ShortensSocketNames(const CompiledPolicy& compiled) {
   for (const CompiledMount& mount : compiled.mounts) {
-    if (mount.mount.mode == MountMode::kReadOnly) continue;
+    if (!mount.mount.is_writable()) continue;
     if (!mount.deny.empty() || !mount.read_only.empty()) return true;
     for (const CompiledMount& other : compiled.mounts) {
       if (&other != &mount && IsAtOrBelow(other.mount.guest, mount.mount.guest)) return true;
@@ -235,7 +235,9 @@ FilterPlan PlanFilter(const CompiledPolicy& compiled,
     rules.try_emplace(nr, RulesInOrder(nr, cases, FilterAction::kAllow));
   }
   if (const auto bounded =
-          [](const CompiledMount& each) { return each.mount.max_bytes != kUnlimited; };
+          [](const CompiledMount& each) {
+            return each.mount.max_bytes != kUnlimited || each.mount.overlay_size != kUnlimited;
+          };
       std::any_of(compiled.mounts.begin(), compiled.mounts.end(), bounded)) {
     const int nr = SyscallNumber("fallocate");
     rules.try_emplace(nr, RulesInOrder(nr, AllocationCases(), FilterAction::kAllow));

@@ -119,6 +119,11 @@ absl::Status Builder::Prepare(const std::vector<ViewEntry>& entries) {
   }
   trees_.resize(entries.size());
   for (size_t i = 0; i < entries.size(); ++i) {
+    if (entries[i].kind == ViewEntry::Kind::kOverlay) {
+      absl::StatusOr<OwnedFd> made = MountOverlay(entries[i].overlay, Attributes(entries[i]));
+      if (!made.ok()) return made.status();
+      trees_[i].mount = *std::move(made);
+    }
     if (entries[i].kind != ViewEntry::Kind::kTree) continue;
     SysResult<OwnedFd> tree = CloneTree(entries[i], &trees_[i].is_directory);
     if (!tree.ok()) return Failed(entries[i].source, "bind mount", tree.error());

@@ -13,20 +13,23 @@
 #include "sandbox/base/own_memory.h"
 #include "sandbox/base/owned_fd.h"
 #include "sandbox/base/sys_result.h"
+#include "sandbox/overlay_mount.h"
 
 namespace sessionctl {
 
 struct ViewEntry {
   enum class Kind {
     kTree,       // a directory or file of the host: a bind mount, with all that is mounted below
+    kOverlay,    // a directory of the host's, with what is changed kept apart
     kMemory,     // an empty tmpfs, mode 1777
     kTerminals,  // pseudo-terminals of the session's own: a devpts, and "ptmx" beside it
     kProcesses,  // a procfs of its process id namespace
     kLink,       // a symbolic link; left out where a tree has something there already
   };
   Kind kind;
-  std::string path;         // in the view; absolute, without links
-  std::string source = {};  // kTree: the host's path, canonical. kLink: its text
+  std::string path;                 // in the view; absolute, without links
+  std::string source = {};          // kTree: the host's path, canonical. kLink: its text
+  OverlayDirectories overlay = {};  // kOverlay
   bool read_only = false;
   bool executable = false;
   bool devices = false;

@@ -111,36 +111,91 @@ struct DirectoryCloser {
 };
 using Directory = std::unique_ptr<DIR, DirectoryCloser>;
 
-SysStatus RemoveEntry(int parent, const std::string& leaf, int depth);
+// Removes what is below a held directory. What lies too deep for a descriptor a level is moved up.
+class TreeRemover {
+ public:
+  // `top`: a directory opened for reading.
+  static SysStatus Empty(OwnedFd top);
 
-SysStatus RemoveContents(OwnedFd fd, int depth) {
-  Directory directory(fdopendir(fd.get()));
+ private:
+  explicit TreeRemover(int top) : top_(top) {}
+  SysStatus RemoveContents(DIR* directory, int depth);
+  SysStatus RemoveEntry(int parent, const std::string& leaf, int depth);
+  SysStatus RemoveDirectory(int parent, const std::string& leaf, int depth);
+  SysStatus MoveUp(int parent, const std::string& leaf);
+
+  const int top_;
+  int moved_ = 0;
+};
+
+// A directory of ours that nobody may look into or change, as programs and the kernel's overlays
+// make them, is opened first.
+SysResult<OwnedFd> OpenToEmpty(int parent, const std::string& leaf) {
+  SysResult<OwnedFd> pinned = OpenStrict(parent, leaf, O_PATH | O_DIRECTORY);
+  if (!pinned.ok()) return pinned;
+  SysResult<struct stat> info = Fstat(pinned->get());
+  if (!info.ok()) return Errno(info.error());
+  if (info->st_uid == geteuid() && (info->st_mode & 0700) != 0700) {
+    const FdPath path(pinned->get());
+    if (fchmodat(path.dirfd(), path.name(), 0700, 0) != 0) return LastErrno();
+  }
+  return Reopen(pinned->get(), O_RDONLY | O_DIRECTORY);
+}
+
+SysStatus TreeRemover::Empty(OwnedFd top) {
+  Directory directory(fdopendir(top.get()));
   if (directory == nullptr) return LastErrno();
-  const int parent = fd.Release();  // now the stream's
-  while (dirent* entry = readdir(directory.get())) {
+  TreeRemover remover(top.Release());  // now the stream's
+  int moved;
+  do {
+    moved = remover.moved_;
+    rewinddir(directory.get());
+    SysStatus removed = remover.RemoveContents(directory.get(), 1);
+    if (!removed.ok()) return removed;
+  } while (moved != remover.moved_);
+  return Done{};
+}
+
+SysStatus TreeRemover::RemoveContents(DIR* directory, int depth) {
+  while (dirent* entry = readdir(directory)) {
     const std::string_view name = entry->d_name;
     if (name == "." || name == "..") continue;
-    SysStatus removed = RemoveEntry(parent, entry->d_name, depth);
+    SysStatus removed = RemoveEntry(dirfd(directory), entry->d_name, depth);
     if (!removed.ok() && removed.error() != ENOENT) return removed;
   }
   return Done{};
 }
 
-SysStatus RemoveDirectory(int parent, const std::string& leaf, int depth) {
-  if (depth >= kMaxDepth) return Errno(ELOOP);
-  SysResult<OwnedFd> fd = OpenStrict(parent, leaf, O_RDONLY | O_DIRECTORY);
+SysStatus TreeRemover::RemoveEntry(int parent, const std::string& leaf, int depth) {
+  if (unlinkat(parent, leaf.c_str(), 0) == 0) return Done{};
+  // EPERM: POSIX's answer for a directory.
+  if (errno != EISDIR && errno != EPERM) return LastErrno();
+  return RemoveDirectory(parent, leaf, depth);
+}
+
+SysStatus TreeRemover::RemoveDirectory(int parent, const std::string& leaf, int depth) {
+  if (depth >= kMaxDepth) return MoveUp(parent, leaf);
+  SysResult<OwnedFd> fd = OpenToEmpty(parent, leaf);
   if (!fd.ok()) return Errno(fd.error());
-  SysStatus emptied = RemoveContents(std::move(*fd), depth + 1);
+  Directory directory(fdopendir(fd->get()));
+  if (directory == nullptr) return LastErrno();
+  fd->Release();  // now the stream's
+  SysStatus emptied = RemoveContents(directory.get(), depth + 1);
   if (!emptied.ok()) return emptied;
   if (unlinkat(parent, leaf.c_str(), AT_REMOVEDIR) != 0) return LastErrno();
   return Done{};
 }
 
-SysStatus RemoveEntry(int parent, const std::string& leaf, int depth) {
-  if (unlinkat(parent, leaf.c_str(), 0) == 0) return Done{};
-  // EPERM: POSIX's answer for a directory.
-  if (errno != EISDIR && errno != EPERM) return LastErrno();
-  return RemoveDirectory(parent, leaf, depth);
+// To a name of ours beside the first ones, from where it is removed in the next round. Changing its
+// ".." takes the right to write to it.
+SysStatus TreeRemover::MoveUp(int parent, const std::string& leaf) {
+  SysResult<OwnedFd> opened = OpenToEmpty(parent, leaf);
+  if (!opened.ok()) return Errno(opened.error());
+  if (renameat2(parent, leaf.c_str(), top_, TemporaryName().c_str(), RENAME_NOREPLACE) != 0) {
+    return LastErrno();
+  }
+  ++moved_;
+  return Done{};
 }
 
 // One step down the path of OpenPrivateDirectory; makes what is missing.
@@ -250,7 +305,12 @@ SysResult<OwnedFd> MakeDirectoryBeneath(int dirfd, const std::string& name, mode
 SysStatus RemoveTreeBeneath(int dirfd, const std::string& name) {
   SysResult<ParentAndLeaf> at = OpenParent(dirfd, name);
   if (!at.ok()) return Errno(at.error());
-  return RemoveDirectory(at->parent.get(), at->leaf, 0);
+  SysResult<OwnedFd> top = OpenToEmpty(at->parent.get(), at->leaf);
+  if (!top.ok()) return Errno(top.error());
+  SysStatus emptied = TreeRemover::Empty(std::move(*top));
+  if (!emptied.ok()) return emptied;
+  if (unlinkat(at->parent.get(), at->leaf.c_str(), AT_REMOVEDIR) != 0) return LastErrno();
+  return Done{};
 }
 
 SysResult<OwnedFd> OpenPrivateDirectory(const std::string& path) {

@@ -87,8 +87,9 @@ SysResult<OwnedFd> OpenDirectoryBeneath(int dirfd, const std::string& name);
 // replaced the new directory by one that is not ours.
 SysResult<OwnedFd> MakeDirectoryBeneath(int dirfd, const std::string& name, mode_t mode);
 
-// Removes a directory with all that is in it; never crosses a link. Errors: ENOENT, ENOTDIR, ELOOP
-// (deeper than 32 levels), what unlinkat(2) answers; part of the tree may be gone then.
+// Removes a directory with all that is in it, however deep, and directories of the caller's whose
+// mode forbids it; never crosses a link. Errors: ENOENT, ENOTDIR, what unlinkat(2) answers; part of
+// the tree may be gone then.
 SysStatus RemoveTreeBeneath(int dirfd, const std::string& name);
 
 // Opens the directory at the absolute `path`, making it and its missing parents with mode 0700. The

@@ -16,6 +16,7 @@
 #include "sandbox/landlock_uapi.h"
 #include "sandbox/seccomp_filter.h"
 #include "supervisor/broker_process.h"
+#include "supervisor/session_overlays.h"
 #include "supervisor/session_store.h"
 
 namespace sessionctl {
@@ -64,6 +65,9 @@ absl::StatusOr<Broker> Broker::Start(const BrokerOptions& options) {
       broker.shared_memory_ = std::move(*made);
     }
   }
+  absl::StatusOr<SessionOverlays> overlays =
+      MakeSessionOverlays(*options.policy, options.session_directory);
+  if (!overlays.ok()) return overlays.status();
   if (absl::Status made = broker.MakeCgroup(options); !made.ok()) return made;
   pid_t parent = getpid();
   broker.pid_ = fork();
@@ -73,6 +77,7 @@ absl::StatusOr<Broker> Broker::Start(const BrokerOptions& options) {
     CompiledPolicy policy = *options.policy;
     if (options.terminal) AddTerminal(options.terminal_path, &policy);
     if (broker.shared_memory_) AddSharedMemory(broker.shared_memory_->path(), &policy);
+    AddSessionOverlays(*overlays, &policy);
     const SessionCgroup* cgroup = broker.cgroup_ ? &*broker.cgroup_ : nullptr;
     RunBroker(options, {.policy = std::move(policy),
                         .cgroup = cgroup,

@@ -38,6 +38,8 @@ struct BrokerOptions {
   int stdout_fd = 1;
   int stderr_fd = 2;
   int audit_fd = -1;  // O_APPEND file or pipe for audit events as JSON lines; -1: none
+  // The session's directory in the store, where overlays keep their changes; -1: there is none.
+  int session_directory = -1;
   bool foreground =
       false;  // `run`: the command stays in the caller's process group and terminal session
   // Standard input is a terminal that was made for the session: it becomes the command's

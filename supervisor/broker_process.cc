@@ -87,6 +87,7 @@ class BrokerProcess {
   void CloseInherited() const;
   absl::Status Prepare();
   absl::Status CompileFilters();
+  SessionEnd LookAtMounts() const;
   absl::Status AssumeIdentity();
   absl::Status EnterNamespaces();
   absl::Status EnterDomain();
@@ -176,8 +177,8 @@ absl::Status BrokerProcess::EnterNamespaces() {
   if (absl::Status scored = TakeOomScore(policy_); !scored.ok()) return scored;
   if (absl::Status entered = namespaces_.Enter(memory_, &policy_); !entered.ok()) return entered;
   DieWithParent();
-  absl::StatusOr<SessionView> view =
-      SessionView::Create(policy_, std::move(*proc), namespaces_.process_ids());
+  absl::StatusOr<SessionView> view = SessionView::Create(
+      policy_, std::move(*proc), namespaces_.process_ids(), namespaces_.TakeUppers());
   if (!view.ok()) return view.status();
   view_ = std::make_unique<SessionView>(*std::move(view));
   return absl::OkStatus();
@@ -215,14 +216,20 @@ absl::Status BrokerProcess::Prepare() {
   }
   stdout_fd_ = options_.stdout_fd;
   stderr_fd_ = options_.stderr_fd;
-  std::function<bool()> mounts_are_over;
-  if (view_->HasQuotas()) mounts_are_over = [this] { return view_->QuotasAreExceeded(); };
+  std::function<SessionEnd()> look_at_mounts;
+  if (view_->HasQuotas()) look_at_mounts = [this] { return LookAtMounts(); };
   limits_ = std::make_unique<SessionLimits>(policy_.limits, view_->proc(), cgroup_,
-                                            std::move(mounts_are_over));
+                                            std::move(look_at_mounts));
   if (SysStatus output = limits_->InterposeOutput(&stdout_fd_, &stderr_fd_); !output.ok()) {
     return absl::InternalError(absl::StrCat("limits.output: ", strerror(output.error())));
   }
   return EnterDomain();
+}
+
+SessionEnd BrokerProcess::LookAtMounts() const {
+  const MountView* const exceeded = view_->ExceededMount();
+  if (exceeded == nullptr) return SessionEnd::kNone;
+  return exceeded->overlay != nullptr ? SessionEnd::kOverlaySize : SessionEnd::kMaxBytes;
 }
 
 absl::Status BrokerProcess::AssumeIdentity() {
@@ -248,6 +255,13 @@ absl::Status BrokerProcess::EnterDomain() {
     const uint64_t read = landlock::kFsReadFile | landlock::kFsReadDir;
     const uint64_t handled = policy_.broker_domain.handled_fs;
     if (absl::Status added = broker->Allow(view_->proc(), read & handled); !added.ok()) {
+      return added;
+    }
+  }
+  for (const MountView& mount : view_->mounts()) {
+    if (mount.overlay == nullptr) continue;
+    const uint64_t list = landlock::kFsReadDir & policy_.broker_domain.handled_fs;
+    if (absl::Status added = broker->Allow(mount.overlay->upper(), list); !added.ok()) {
       return added;
     }
   }

@@ -20,7 +20,7 @@ constexpr char kDefaultPath[] = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/b
 // Where temporary files and a home can be: the first mount that may be written.
 std::string WritableDirectory(const CompiledPolicy& policy) {
   for (const Mount& mount : policy.policy.mounts) {
-    if (mount.mode == MountMode::kReadWrite) return mount.guest;
+    if (mount.is_writable()) return mount.guest;
   }
   return policy.working_directory;
 }

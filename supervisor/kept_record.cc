@@ -44,8 +44,7 @@ void KeptRecord::Describe(const CompiledPolicy& policy) {
         {.name = limit.name, .value = limit.value, .by = LimitHolderName(limit.holder)});
   }
   for (const CompiledMount& mount : policy.mounts) {
-    const bool read_only = mount.mount.mode == MountMode::kReadOnly;
-    SessionMount recorded = {.host = mount.mount.host, .mode = read_only ? "ro" : "rw"};
+    SessionMount recorded = {.host = mount.mount.host, .mode = MountModeName(mount.mount.mode)};
     if (mount.mount.max_bytes != kUnlimited) recorded.max_bytes = mount.mount.max_bytes;
     if (mount.mount.max_files != kUnlimited) recorded.max_files = mount.mount.max_files;
     value.mounts.push_back(std::move(recorded));

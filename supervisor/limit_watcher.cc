@@ -46,6 +46,7 @@ const char* SessionEndName(SessionEnd end) {
     case SessionEnd::kPids: return "pids";
     case SessionEnd::kOutput: return "output";
     case SessionEnd::kMaxBytes: return "max_bytes";
+    case SessionEnd::kOverlaySize: return "overlay_size";
   }
   return "";
 }
@@ -56,11 +57,11 @@ bool IsTimeLimit(SessionEnd end) {
 }
 
 LimitWatcher::LimitWatcher(const WatchPlan& plan, int proc, const SessionCgroup* cgroup,
-                           std::function<bool()> mounts_are_over)
+                           std::function<SessionEnd()> look_at_mounts)
     : plan_(plan),
       proc_(proc),
       cgroup_(cgroup),
-      mounts_are_over_(std::move(mounts_are_over)),
+      look_at_mounts_(std::move(look_at_mounts)),
       processors_(static_cast<uint64_t>(std::max<long>(sysconf(_SC_NPROCESSORS_ONLN), 1))) {}
 
 void LimitWatcher::Begin() {
@@ -77,7 +78,7 @@ int LimitWatcher::Timeout() const {
   const auto now = Clock::now();
   Clock::time_point wake = Clock::time_point::max();
   if (plan_.wall_time != kUnlimited) wake = started_ + milliseconds(plan_.wall_time);
-  if (WatchesTree() || mounts_are_over_ || plan_.cpu_time != kUnlimited ||
+  if (WatchesTree() || look_at_mounts_ || plan_.cpu_time != kUnlimited ||
       plan_.idle_time != kUnlimited || plan_.frozen_cpu > 0) {
     wake = std::min(wake, next_look_);
   }
@@ -89,7 +90,7 @@ int LimitWatcher::Timeout() const {
 // As long as nothing that is watched can be reached meanwhile, but for memory and tasks.
 LimitWatcher::Clock::duration LimitWatcher::Interval() const {
   Clock::duration interval = kLongestInterval;
-  if (WatchesTree() || mounts_are_over_) interval = kLookEvery;
+  if (WatchesTree() || look_at_mounts_) interval = kLookEvery;
   if (plan_.frozen_cpu > 0) interval = std::min<Clock::duration>(interval, kShortestSlice);
   if (plan_.idle_time != kUnlimited) {
     interval = std::min<Clock::duration>(interval, milliseconds(plan_.idle_time) / 8);
@@ -121,7 +122,9 @@ SessionEnd LimitWatcher::Measure(uint64_t activity) {
     cpu_ = std::max(cpu_, CpuMicroseconds());
   }
   if (plan_.frozen_cpu > 0) ShareProcessors(cpu_);
-  if (mounts_are_over_ && mounts_are_over_()) return SessionEnd::kMaxBytes;
+  if (look_at_mounts_) {
+    if (const SessionEnd end = look_at_mounts_(); end != SessionEnd::kNone) return end;
+  }
   if (WatchesTree()) {
     if (const SessionEnd end = MeasureTree(); end != SessionEnd::kNone) return end;
   }

@@ -31,6 +31,7 @@ enum class SessionEnd : uint32_t {
   kPids,
   kOutput,
   kMaxBytes,
+  kOverlaySize,
 };
 // "wall_time" …, as records say it; "" for kNone.
 const char* SessionEndName(SessionEnd end);
@@ -42,9 +43,10 @@ inline constexpr int kTimeLimitExit = 124;
 class LimitWatcher {
  public:
   // `proc`: an open /proc. `cgroup` may be null. Both must outlive this. The calling process is the
-  // session's broker. `mounts_are_over`: has it added too much to a mount? May be empty.
+  // session's broker. `look_at_mounts`: the limit of a mount that it is far beyond, else kNone. May
+  // be empty.
   LimitWatcher(const WatchPlan& plan, int proc, const SessionCgroup* cgroup,
-               std::function<bool()> mounts_are_over);
+               std::function<SessionEnd()> look_at_mounts);
 
   // The command runs from now on.
   void Begin();
@@ -73,7 +75,7 @@ class LimitWatcher {
   WatchPlan plan_;
   const int proc_;
   const SessionCgroup* const cgroup_;
-  const std::function<bool()> mounts_are_over_;
+  const std::function<SessionEnd()> look_at_mounts_;
   const uint64_t processors_;
   pid_t exempt_ = 0;
   bool begun_ = false;

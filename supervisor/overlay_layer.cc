@@ -59,8 +59,9 @@ void CopyAttributes(int from, int to) {
 
 // The mode comes last: a change of the owner takes bits away (chown(2)).
 absl::Status CopyRoot(int lower, const struct stat& info, int upper) {
-  if (fchown(upper, info.st_uid, info.st_gid) != 0 && fchown(upper, -1, info.st_gid) != 0 &&
-      errno != EPERM) {
+  // An ordinary user's overlay is mounted in a user namespace that knows the user's own ids only:
+  // in a directory of another group nothing could be made.
+  if (geteuid() == 0 && fchown(upper, info.st_uid, info.st_gid) != 0) {
     return Failed(errno, "owner of the upper directory");
   }
   CopyAttributes(lower, upper);

@@ -21,10 +21,8 @@ constexpr int kLookAtOutputEvery = 20;  // milliseconds
 }  // namespace
 
 SessionLimits::SessionLimits(const LimitPlan& plan, int proc, const SessionCgroup* cgroup,
-                             std::function<bool()> mounts_are_over)
-    : plan_(plan),
-      cgroup_(cgroup),
-      watcher_(plan.watch, proc, cgroup, std::move(mounts_are_over)) {}
+                             std::function<SessionEnd()> look_at_mounts)
+    : plan_(plan), cgroup_(cgroup), watcher_(plan.watch, proc, cgroup, std::move(look_at_mounts)) {}
 
 SysStatus SessionLimits::InterposeOutput(int* stdout_fd, int* stderr_fd) {
   if (plan_.output == kUnlimited) return Done{};

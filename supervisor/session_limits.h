@@ -22,10 +22,9 @@ namespace sessionctl {
 
 class SessionLimits {
  public:
-  // `proc`: an open /proc. `cgroup` may be null. `mounts_are_over`: has the session added more to a
-  // mount than it may? May be empty.
+  // `proc`: an open /proc. `cgroup` may be null. `look_at_mounts`: as of LimitWatcher.
   SessionLimits(const LimitPlan& plan, int proc, const SessionCgroup* cgroup,
-                std::function<bool()> mounts_are_over);
+                std::function<SessionEnd()> look_at_mounts);
 
   // Before the command is forked: puts pipes in the place of its streams where their volume is
   // limited. Errors: those of pipe(2).

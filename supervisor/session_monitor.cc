@@ -201,6 +201,7 @@ absl::Status Monitor::StartBroker() {
   options.argv = options_.argv;
   options.environment = ResolveEnvironment(*policy_, options_.environment, options_.id);
   options.audit_fd = audit_.get();
+  options.session_directory = directory_->fd();
   if (SysResult<CallCounters*> counters = MapCounters(directory_->fd()); counters.ok()) {
     options.counters = counters_ = *counters;
   }

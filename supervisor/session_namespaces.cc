@@ -56,6 +56,7 @@ absl::Status SessionNamespaces::Enter(const OwnMemory& memory, CompiledPolicy* p
   const SysStatus entered = as_user ? EnterNamespacesAsUser(flags) : EnterNamespaces(flags);
   if (!entered.ok()) return NotEntered(*policy, entered.error());
   if (!policy->view.is_private) return absl::OkStatus();
+  if (absl::Status held = HoldUppers(*policy); !held.ok()) return held;
   if (absl::Status viewed = EnterPrivateView(PlanViewEntries(*policy), memory, &reaper_);
       !viewed.ok()) {
     return viewed;
@@ -63,6 +64,18 @@ absl::Status SessionNamespaces::Enter(const OwnMemory& memory, CompiledPolicy* p
   // There "/proc/self" is nobody: the process ids are the session's.
   if (!StandInOwnDescriptors()) return absl::InternalError("/proc/self/fd is not held");
   *policy = SeenFromInside(*policy);
+  return absl::OkStatus();
+}
+
+// While the host's paths are there.
+absl::Status SessionNamespaces::HoldUppers(const CompiledPolicy& policy) {
+  for (const CompiledMount& each : policy.mounts) {
+    const Mount& mount = each.mount;
+    if (mount.overlay_size == kUnlimited && mount.overlay_inodes == kUnlimited) continue;
+    absl::StatusOr<OwnedFd> upper = CloneUpper(each.overlay);
+    if (!upper.ok()) return upper.status();
+    uppers_[mount.guest] = *std::move(upper);
+  }
   return absl::OkStatus();
 }
 

@@ -7,6 +7,9 @@
 #include <sys/types.h>
 
 #include <functional>
+#include <map>
+#include <string>
+#include <utility>
 
 #include "absl/status/status.h"
 #include "policy/policy_compiler.h"
@@ -23,6 +26,9 @@ class SessionNamespaces {
   // Clears PR_SET_PDEATHSIG. Errors: kFailedPrecondition and kNotFound, with what is in the way.
   absl::Status Enter(const OwnMemory& memory, CompiledPolicy* policy);
 
+  // The upper directories of overlays that have limits, by the mount's path in the view.
+  std::map<std::string, OwnedFd> TakeUppers() { return std::move(uppers_); }
+
   bool has_private_view() const { return reaper_.pid() > 0; }
   pid_t reaper() const { return reaper_.pid(); }
   // The session's process id namespace; -1: the broker's own.
@@ -37,6 +43,9 @@ class SessionNamespaces {
   bool End();
 
  private:
+  absl::Status HoldUppers(const CompiledPolicy& policy);
+
+  std::map<std::string, OwnedFd> uppers_;
   ViewReaper reaper_;
 };
 

@@ -40,7 +40,7 @@ int ShellExitCode(const SessionExit& exit);
 
 struct SessionMount {
   std::string host;
-  std::string mode;  // "ro" or "rw"
+  std::string mode;  // "ro", "rw" or "overlay"
   std::optional<int64_t> max_bytes, max_files;
 };
 

@@ -20,6 +20,8 @@ namespace {
 
 bool IsDevice(const struct stat& info) { return S_ISCHR(info.st_mode) || S_ISBLK(info.st_mode); }
 
+int64_t BytesOf(const struct stat& info) { return static_cast<int64_t>(info.st_blocks) * 512; }
+
 // How many of a process's descriptors (`fd` is its /proc/PID/fd) have numbers below `limit`; there
 // may be higher ones from before a limit was lowered.
 size_t CountBelow(OwnedFd fd, rlim_t limit) {
@@ -87,6 +89,7 @@ int CallContext::CheckObject(Operation operation, const PinnedObject& object) {
   }
   request.path = path;
   const int error = DecideByLastName(request);
+  if (error == 0) return AdmitObject(operation, object);
   return object.mount == nullptr ? AnswerInstead(error, ErrorAsBare(error, operation, object))
                                  : error;
 }
@@ -124,6 +127,7 @@ int CallContext::CheckName(Operation operation, const PinnedParent& parent,
   request.path = *name;
   request.other_path = *other_name;
   const int error = Decide(request);
+  if (error == 0) return AdmitName(operation, parent, *name);
   const bool outside = error == EROFS && parent.mount == nullptr;
   const bool permitted = !outside || Permitted(parent.fd.get(), W_OK | X_OK);
   return permitted ? error : AnswerInstead(error, EACCES);
@@ -143,7 +147,36 @@ int CallContext::CheckLinkSource(const PinnedObject& source, const PinnedParent&
   request.other_path = *new_name;
   request.is_regular = S_ISREG(source.info.st_mode);
   request.link_count = source.info.st_nlink;
-  return DecideByLastName(request);
+  const int error = DecideByLastName(request);
+  return error != 0 ? error : AdmitObject(Operation::kLinkFrom, source);
+}
+
+int CallContext::TakeRoom(int error) {
+  if (error == 0) return 0;
+  return refusal_.Note(error, "mount: overlay_size or overlay_inodes").value;
+}
+
+int CallContext::AdmitObject(Operation operation, const PinnedObject& object) {
+  const bool changes = operation == Operation::kWrite || operation == Operation::kMetadata ||
+                       operation == Operation::kLinkFrom;
+  if (!changes || object.mount == nullptr || object.mount->overlay == nullptr) return 0;
+  SysResult<std::string> path = resolver_.PathForRules(object.fd.get(), object.mount);
+  if (!path.ok()) return path.error();
+  return TakeRoom(object.mount->overlay->Admit(*path, BytesOf(object.info)));
+}
+
+// What is removed makes room, but for its mark, which is small.
+int CallContext::AdmitName(Operation operation, const PinnedParent& parent,
+                           const std::string& name) {
+  const bool adds = operation == Operation::kCreate || operation == Operation::kCreateLink ||
+                    operation == Operation::kRenameFrom || operation == Operation::kRenameTo;
+  if (!adds || parent.mount == nullptr || parent.mount->overlay == nullptr) return 0;
+  struct stat info = {};
+  if (operation == Operation::kRenameFrom &&
+      fstatat(parent.fd.get(), parent.leaf.c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0) {
+    return 0;  // the call itself says why
+  }
+  return TakeRoom(parent.mount->overlay->Admit(name, BytesOf(info)));
 }
 
 int CallContext::CheckDescriptorMetadata(const PinnedObject& object) {

@@ -84,11 +84,11 @@ class CallContext {
   int NoteRefusal(int error, const char* reason) { return refusal_.Note(error, reason).value; }
   // Refuses by a limit of a mount; 0 when there is nothing to refuse.
   int CheckQuota(int error) {
-    return error == 0 ? 0
-                      : refusal_
-                            .Note(error, error == EDQUOT ? "mount: max_bytes or max_files"
-                                                         : "mount: too many open files")
-                            .value;
+    if (error == 0) return 0;
+    const char* const full = error == EDQUOT   ? "mount: max_bytes or max_files"
+                             : error == ENOSPC ? "mount: overlay_size"
+                                               : "mount: too many open files";
+    return refusal_.Note(error, full).value;
   }
 
   // Which rule refused the call, once it is answered.
@@ -96,6 +96,10 @@ class CallContext {
 
  private:
   int Decide(const AccessRequest& request);
+  // Of what was allowed: is there room for it in the overlay that it is in, if it is in one?
+  int AdmitObject(Operation operation, const PinnedObject& object);
+  int TakeRoom(int error);
+  int AdmitName(Operation operation, const PinnedParent& parent, const std::string& name);
   // `answer` in place of `error`; the rule that gave the error is still the one that refused.
   int AnswerInstead(int error, int answer);
   int DecideByLastName(AccessRequest request);

@@ -54,9 +54,9 @@ bool MountQuota::MayKeepMore() {
 
 int MountQuota::ReserveName() {
   MutexLock lock(&mutex_);
-  if (IsFull()) return EDQUOT;
+  if (IsFull()) return full_;
   if (HasFiles() && names_ >= max_files_) TakeBack();
-  if (HasFiles() && names_ >= max_files_) return EDQUOT;
+  if (HasFiles() && names_ >= max_files_) return full_;
   ++names_;
   return 0;
 }
@@ -82,7 +82,7 @@ int MountQuota::AdmitWriting(int fd, const struct stat& info, Pin* pin) {
   SysResult<OwnedFd> own = Reopen(fd, O_PATH);
   if (!own.ok()) return ENFILE;
   MutexLock lock(&mutex_);
-  if (IsFull()) return EDQUOT;
+  if (IsFull()) return full_;
   if (!MayKeepMore()) return ENFILE;
   PinFile(info, KeepInSight(std::move(*own), info, BytesOf(info)), pin);
   return 0;

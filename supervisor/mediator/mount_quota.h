@@ -11,6 +11,7 @@
 
 #include <sys/stat.h>
 
+#include <cerrno>
 #include <chrono>
 #include <cstdint>
 #include <map>
@@ -26,9 +27,9 @@ namespace sessionctl {
 class MountQuota {
  public:
   // Limits below zero are none. `proc` is an open /proc, which must outlive this. The calling
-  // process is the session's broker.
-  MountQuota(int64_t max_bytes, int64_t max_files, int proc)
-      : max_bytes_(max_bytes), max_files_(max_files), proc_(proc) {}
+  // process is the session's broker. `full`: the answer to what is too much.
+  MountQuota(int64_t max_bytes, int64_t max_files, int proc, int full = EDQUOT)
+      : max_bytes_(max_bytes), max_files_(max_files), proc_(proc), full_(full) {}
   MountQuota(const MountQuota&) = delete;
   MountQuota& operator=(const MountQuota&) = delete;
 
@@ -122,6 +123,7 @@ class MountQuota {
   const int64_t max_bytes_;
   const int64_t max_files_;
   const int proc_;
+  const int full_;
   Mutex mutex_;
   std::map<Inode, File> files_ ABSL_GUARDED_BY(mutex_);
   int64_t live_ ABSL_GUARDED_BY(mutex_) = 0;     // bytes added to what is in sight

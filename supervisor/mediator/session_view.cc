@@ -30,8 +30,20 @@ bool WasRemoved(int directory) {
 }
 
 std::unique_ptr<MountQuota> MakeQuota(const Mount& mount, int proc) {
+  // What is written to files that have lost their names is in no directory: it is counted here.
+  if (mount.overlay_size != kUnlimited) {
+    return std::make_unique<MountQuota>(mount.overlay_size, kUnlimited, proc, ENOSPC);
+  }
   if (mount.max_bytes == kUnlimited && mount.max_files == kUnlimited) return nullptr;
   return std::make_unique<MountQuota>(mount.max_bytes, mount.max_files, proc);
+}
+
+std::unique_ptr<OverlayLimit> MakeLimit(const Mount& mount,
+                                        std::map<std::string, OwnedFd>& uppers) {
+  const auto upper = uppers.find(mount.guest);
+  if (upper == uppers.end()) return nullptr;
+  return std::make_unique<OverlayLimit>(std::move(upper->second), mount.overlay_size,
+                                        mount.overlay_inodes);
 }
 
 }  // namespace
@@ -49,7 +61,8 @@ bool PathIsWithin(std::string_view path, std::string_view root, std::string_view
 }
 
 absl::StatusOr<SessionView> SessionView::Create(const CompiledPolicy& policy, OwnedFd proc,
-                                                int process_ids) {
+                                                int process_ids,
+                                                std::map<std::string, OwnedFd> uppers) {
   SessionView view(policy);
   if (!proc.valid()) {
     SysResult<OwnedFd> opened = OpenAt(AT_FDCWD, "/proc", O_PATH | O_DIRECTORY);
@@ -82,7 +95,8 @@ absl::StatusOr<SessionView> SessionView::Create(const CompiledPolicy& policy, Ow
     absl::StatusOr<MountRoot> root = MountRoot::Open(mount.mount.host, rules);
     if (!root.ok()) return root.status();
     std::unique_ptr<MountQuota> quota = MakeQuota(mount.mount, view.proc());
-    view.mounts_.push_back(MountView{&mount, *std::move(root), std::move(quota)});
+    view.mounts_.push_back(
+        MountView{&mount, *std::move(root), std::move(quota), MakeLimit(mount.mount, uppers)});
   }
   view.has_nested_mounts_ =
       std::any_of(view.mounts_.begin(), view.mounts_.end(),
@@ -101,14 +115,16 @@ SysResult<pid_t> SessionView::TaskOf(pid_t number) const {
 }
 
 bool SessionView::HasQuotas() const {
-  return std::any_of(mounts_.begin(), mounts_.end(),
-                     [](const MountView& mount) { return mount.quota != nullptr; });
+  return std::any_of(mounts_.begin(), mounts_.end(), [](const MountView& mount) {
+    return mount.quota != nullptr || mount.overlay != nullptr;
+  });
 }
 
-bool SessionView::QuotasAreExceeded() const {
-  bool exceeded = false;
+const MountView* SessionView::ExceededMount() const {
+  const MountView* exceeded = nullptr;
   for (const MountView& mount : mounts_) {
-    if (mount.quota != nullptr && mount.quota->LookAndJudge()) exceeded = true;
+    if (mount.quota != nullptr && mount.quota->LookAndJudge()) exceeded = &mount;
+    if (mount.overlay != nullptr && mount.overlay->LookAndJudge()) exceeded = &mount;
   }
   return exceeded;
 }

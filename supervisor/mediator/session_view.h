@@ -5,6 +5,7 @@
 
 #include <sys/stat.h>
 
+#include <map>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -17,6 +18,7 @@
 #include "sandbox/credentials.h"
 #include "sandbox/mount_root.h"
 #include "supervisor/mediator/mount_quota.h"
+#include "supervisor/mediator/overlay_limit.h"
 
 namespace sessionctl {
 
@@ -24,7 +26,8 @@ namespace sessionctl {
 struct MountView {
   const CompiledMount* rules;
   MountRoot root;
-  std::unique_ptr<MountQuota> quota;  // null: no limit
+  std::unique_ptr<MountQuota> quota;      // null: no limit
+  std::unique_ptr<OverlayLimit> overlay;  // likewise
 
   const std::string& guest() const { return rules->mount.guest; }
   // Must every object be looked at by its real path, because a rule depends on it?
@@ -41,9 +44,11 @@ class SessionView {
  public:
   // Opens every mount's root. `policy` must outlive the view. `proc`: the /proc in which the broker
   // finds itself; invalid: that in the file system. `process_ids`: the session's process id
-  // namespace, -1: the broker's own; must stay open.
+  // namespace, -1: the broker's own; must stay open. `uppers`: the upper directories of overlays
+  // that have limits, by the mount's path in the view.
   static absl::StatusOr<SessionView> Create(const CompiledPolicy& policy, OwnedFd proc = {},
-                                            int process_ids = -1);
+                                            int process_ids = -1,
+                                            std::map<std::string, OwnedFd> uppers = {});
 
   const CompiledPolicy& policy() const { return *policy_; }
   const std::vector<MountView>& mounts() const { return mounts_; }  // longest guest path first
@@ -66,8 +71,9 @@ class SessionView {
   bool IsUnnamedMemory(const struct stat& info) const { return info.st_dev == memory_device_; }
 
   bool HasQuotas() const;
-  // Looks at what the session has added to its mounts. True: to one of them, far too much.
-  bool QuotasAreExceeded() const;
+  // Looks at what the session has added to its mounts. The mount to which it is far too much; null:
+  // none.
+  const MountView* ExceededMount() const;
 
   // Do two objects belong to one user? In a user namespace all users but the session's own look
   // alike (the overflow id), and are taken for different ones.

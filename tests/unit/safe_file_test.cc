@@ -221,6 +221,21 @@ TEST_F(SafeFileTest, RemoveTreeDoesNotFollowLinks) {
   EXPECT_EQ(RemoveTreeBeneath(dirfd(), "missing").error(), ENOENT);
 }
 
+TEST_F(SafeFileTest, RemoveTreeReachesEveryDepthAndOpensWhatIsClosed) {
+  std::string name = "tree";
+  for (int level = 0; level < 200; ++level) {
+    fs::create_directory(Shared(name));
+    Write(Shared(name + "/file"), "x");
+    name += "/" + std::to_string(level % 7);
+  }
+  fs::create_directories(Shared("tree/closed/below"));
+  Write(Shared("tree/closed/below/file"), "x");
+  fs::permissions(Shared("tree/closed/below"), fs::perms::none);
+  fs::permissions(Shared("tree/closed"), fs::perms::none);
+  ASSERT_TRUE(RemoveTreeBeneath(dirfd(), "tree").ok());
+  EXPECT_FALSE(fs::exists(Shared("tree")));
+}
+
 TEST_F(SafeFileTest, PrivateDirectoryIsMadeWithItsParents) {
   const fs::path path = root_ / "a" / "b" / "c";
   SysResult<OwnedFd> fd = OpenPrivateDirectory(path.string() + "//");
