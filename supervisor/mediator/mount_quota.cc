@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <thread>
 #include <utility>
+#include <vector>
 
 #include "sandbox/base/syscalls.h"
 #include "sandbox/open_inodes.h"
@@ -197,7 +198,9 @@ bool MountQuota::LookAndJudge() {
 void MountQuota::Settle() {
   last_settled_ = Clock::now();
   if (files_.empty()) return;
-  const OpenInodes open(proc_, ProcessesBelow(proc_, getpid()));
+  std::vector<pid_t> processes = ProcessesBelow(proc_, getpid());
+  std::erase(processes, reaper_);
+  const OpenInodes open(proc_, processes);
   for (auto it = files_.begin(); it != files_.end();) {
     File& file = it->second;
     const bool held = file.pins > 0 || open.MayHold(it->first.first, it->first.second);

@@ -27,9 +27,10 @@ namespace sessionctl {
 class MountQuota {
  public:
   // Limits below zero are none. `proc` is an open /proc, which must outlive this. The calling
-  // process is the session's broker. `full`: the answer to what is too much.
-  MountQuota(int64_t max_bytes, int64_t max_files, int proc, int full = EDQUOT)
-      : max_bytes_(max_bytes), max_files_(max_files), proc_(proc), full_(full) {}
+  // process is the session's broker. `full`: the answer to what is too
+  // much. `reaper`: a child that holds no file of the mount, and may not be looked into; 0: none.
+  MountQuota(int64_t max_bytes, int64_t max_files, int proc, int full = EDQUOT, pid_t reaper = 0)
+      : max_bytes_(max_bytes), max_files_(max_files), proc_(proc), full_(full), reaper_(reaper) {}
   MountQuota(const MountQuota&) = delete;
   MountQuota& operator=(const MountQuota&) = delete;
 
@@ -124,6 +125,7 @@ class MountQuota {
   const int64_t max_files_;
   const int proc_;
   const int full_;
+  const pid_t reaper_;
   Mutex mutex_;
   std::map<Inode, File> files_ ABSL_GUARDED_BY(mutex_);
   int64_t live_ ABSL_GUARDED_BY(mutex_) = 0;     // bytes added to what is in sight

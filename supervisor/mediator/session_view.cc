@@ -29,13 +29,13 @@ bool WasRemoved(int directory) {
   return !info.ok() || info->st_nlink == 0;
 }
 
-std::unique_ptr<MountQuota> MakeQuota(const Mount& mount, int proc) {
+std::unique_ptr<MountQuota> MakeQuota(const Mount& mount, int proc, pid_t reaper) {
   // What is written to files that have lost their names is in no directory: it is counted here.
   if (mount.overlay_size != kUnlimited) {
-    return std::make_unique<MountQuota>(mount.overlay_size, kUnlimited, proc, ENOSPC);
+    return std::make_unique<MountQuota>(mount.overlay_size, kUnlimited, proc, ENOSPC, reaper);
   }
   if (mount.max_bytes == kUnlimited && mount.max_files == kUnlimited) return nullptr;
-  return std::make_unique<MountQuota>(mount.max_bytes, mount.max_files, proc);
+  return std::make_unique<MountQuota>(mount.max_bytes, mount.max_files, proc, EDQUOT, reaper);
 }
 
 std::unique_ptr<OverlayLimit> MakeLimit(const Mount& mount,
@@ -89,12 +89,14 @@ absl::StatusOr<SessionView> SessionView::Create(const CompiledPolicy& policy, Ow
   OwnedFd memory(memfd_create("where memory is", MFD_CLOEXEC));
   SysResult<struct stat> memory_info = Fstat(memory.get());
   if (memory_info.ok()) view.memory_device_ = memory_info->st_dev;
+  // The first process of the session's ids is not in the broker's Landlock domain.
+  const pid_t reaper = process_ids < 0 ? 0 : view.TaskOf(1).ok() ? *view.TaskOf(1) : 0;
   for (const CompiledMount& mount : policy.mounts) {
     MountRoot::Rules rules = {.no_symlinks = mount.mount.symlinks == SymlinkRule::kNone,
                               .cross_device = mount.mount.cross_device};
     absl::StatusOr<MountRoot> root = MountRoot::Open(mount.mount.host, rules);
     if (!root.ok()) return root.status();
-    std::unique_ptr<MountQuota> quota = MakeQuota(mount.mount, view.proc());
+    std::unique_ptr<MountQuota> quota = MakeQuota(mount.mount, view.proc(), reaper);
     view.mounts_.push_back(
         MountView{&mount, *std::move(root), std::move(quota), MakeLimit(mount.mount, uppers)});
   }

@@ -197,6 +197,19 @@ TEST_P(PrivateViewTest, TasksOfTheSessionAreChangedByItsOwnNumbers) {
   EXPECT_EQ(result.out, "7\nnone\nrefused\n") << result.err;
 }
 
+TEST_P(PrivateViewTest, RoomOfRemovedFilesIsGivenBack) {
+  const std::string path = scratch_ + "/policy.toml";
+  std::ofstream(path) << "extends = [\"default\"]\n[[mount]]\nhost = \"" << mount_
+                      << "\"\nguest = \"/mnt/data\"\nmax_bytes = \"4M\"\n[process]\n"
+                      << "working_directory = \"/mnt/data\"\n";
+  chmod(path.c_str(), 0644);
+  const CliResult result =
+      Cli({"run", "--policy", path, "--", "sh", "-c",
+           "i=0; while head -c 900000 /dev/zero > f$i; do i=$((i+1)); done 2>/dev/null; rm f*; "
+           "(echo room > g) && cat g"});
+  EXPECT_EQ(result.out, "room\n") << result.err;
+}
+
 TEST_P(PrivateViewTest, RaceForALinkIsWonBareAndNeverInside) {
   fs::create_directory(scratch_ + "/victim");
   fs::permissions(scratch_ + "/victim", fs::perms::all);
