@@ -21,6 +21,7 @@ constexpr int64_t kBlock = 512;  // st_blocks
 constexpr int64_t kLeastAllowance = int64_t{1} << 20;
 // Files in sight are descriptors of the broker: a part of what it may have, and this at most.
 constexpr size_t kMostInSight = 4096;
+constexpr size_t kLookedAtEachTime = 64;
 // One look at /proc may miss a process that forks meanwhile. So may two, but not the same one.
 constexpr int kUnseenOften = 2;
 constexpr std::chrono::milliseconds kSettleEvery(500);
@@ -43,7 +44,10 @@ void MountQuota::TakeBack() {
 }
 
 bool MountQuota::IsFull() {
-  if (!HasBytes() || Bytes() < max_bytes_) return false;
+  if (!HasBytes()) return false;
+  // A quick program writes much between two looks: a few files are looked at each time.
+  if (files_.size() <= kLookedAtEachTime) Look();
+  if (Bytes() < max_bytes_) return false;
   TakeBack();
   return Bytes() >= max_bytes_;
 }

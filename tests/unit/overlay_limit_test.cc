@@ -97,6 +97,7 @@ TEST_F(OverlayLimitTest, DirectoryThatCannotBeListedIsNotKnown) {
   fs::permissions(root_ / "closed", fs::perms::none);
   ASSERT_EQ(seteuid(user), 0);
   OverlayLimit limit(Open(), 1 << 20, -1);
+  EXPECT_FALSE(limit.LookAndJudge());
   const int admitted = limit.Admit("a", 0);
   ASSERT_EQ(seteuid(getuid()), 0);
   EXPECT_EQ(admitted, ENOSPC);
