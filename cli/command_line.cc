@@ -65,6 +65,7 @@ std::vector<Command> AddCommands(CLI::App& root) {
       AddRunCommand(root),     AddSpawnCommand(root),  AddPsCommand(root),
       AddInspectCommand(root), AddLogsCommand(root),   AddWaitCommand(root),
       AddStopCommand(root),    AddKillCommand(root),   AddPruneCommand(root),
+      AddDiffCommand(root),    AddCommitCommand(root), AddDiscardCommand(root),
       AddRestartCommand(root), AddEventsCommand(root), AddAttachCommand(root),
       AddExecCommand(root),    AddServeCommand(root),  AddZygoteCommand(root),
       AddUpCommand(root),      AddDownCommand(root),   AddScaleCommand(root),

@@ -26,6 +26,7 @@ struct Api {
   Supervisor& supervisor;
   boost::asio::thread_pool& pool;     // one thread, for what may block
   boost::asio::thread_pool& streams;  // for handing clients over to monitors, which may be stopped
+  boost::asio::thread_pool& changes;  // for overlays: as long as copying takes
   Metrics& metrics;
   std::chrono::steady_clock::time_point started;
   std::function<void(const std::string& why)> leave;  // the supervisor's process ends
@@ -51,6 +52,7 @@ struct Route {
 const std::vector<Route>& Routes();
 // Each file of handlers gives its own.
 std::vector<Route> SessionRoutes();   // list, inspect, stop, kill, restart, wait, delete, prune
+std::vector<Route> ChangeRoutes();    // changes, commit, discard
 std::vector<Route> StartRoutes();     // create
 std::vector<Route> StreamRoutes();    // logs, events, attach, exec
 std::vector<Route> HandOverRoutes();  // connections of the system-wide front

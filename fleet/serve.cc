@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/post.hpp>
 #include <boost/asio/signal_set.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/thread_pool.hpp>
@@ -25,6 +26,7 @@
 #include "fleet/serve_log.h"
 #include "fleet/serve_place.h"
 #include "sandbox/base/syscalls.h"
+#include "supervisor/session_changes.h"
 
 namespace sessionctl {
 namespace {
@@ -56,6 +58,7 @@ class Server {
         api_{supervisor_,
              pool_,
              streams_,
+             changes_,
              metrics_,
              std::chrono::steady_clock::now(),
              [this](const std::string& why) { Leave(why, kAnswerTime); },
@@ -79,6 +82,7 @@ class Server {
   void LookAtPlace();
   absl::Status Listen();
   void FeedWatchdog(milliseconds every);
+  void RecoverChanges() const;
 
   const SessionStore& store_;
   ServePlace place_;
@@ -86,6 +90,7 @@ class Server {
   asio::io_context io_{1};
   asio::thread_pool pool_{1};
   asio::thread_pool streams_{4};
+  asio::thread_pool changes_{2};
   Metrics metrics_;
   Supervisor supervisor_;
   DeploymentManager deployments_{supervisor_, pool_};
@@ -104,6 +109,7 @@ absl::Status Server::Start() {
   });
   const int living = supervisor_.Adopt();
   spdlog::info("supervisor {} of {}: {} sessions live", getpid(), store_.path(), living);
+  asio::post(changes_, [this] { RecoverChanges(); });
   // Sessions are looked after all the same.
   if (absl::Status opened = deployments_.Open(); !opened.ok()) {
     spdlog::error("no deployments: {}", std::string(opened.message()));
@@ -117,6 +123,19 @@ absl::Status Server::Start() {
   if (sd_watchdog_enabled(0, &microseconds) > 0) FeedWatchdog(milliseconds(microseconds / 2000));
   sd_notify(0, "READY=1");
   return absl::OkStatus();
+}
+
+// Commits that a supervisor or a monitor has died over. On the pool, with a store of its own.
+void Server::RecoverChanges() const {
+  absl::StatusOr<SessionStore> store = SessionStore::Open(store_.path());
+  if (!store.ok()) return;
+  for (const std::string& id : store->Ids()) {
+    absl::StatusOr<SessionDirectory> session = store->Find(id);
+    if (!session.ok() || session->IsLocked()) continue;
+    for (const std::string& failure : RecoverSessionChanges(session->fd())) {
+      spdlog::error("session {}: {}", id, failure);
+    }
+  }
 }
 
 // The event loop itself feeds it: a loop that hangs is restarted, and loses nothing.

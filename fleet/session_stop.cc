@@ -12,6 +12,7 @@
 #include "sandbox/safe_file.h"
 #include "supervisor/process_identity.h"
 #include "supervisor/requested_end.h"
+#include "supervisor/session_changes.h"
 
 namespace sessionctl {
 namespace {
@@ -101,6 +102,11 @@ void Supervisor::State::ArmStop(SessionEntry& entry, milliseconds after) {
       });
 }
 
+bool Supervisor::State::IsCommitting(const SessionEntry& entry) const {
+  absl::StatusOr<SessionDirectory> directory = store.Find(entry.record.id);
+  return directory.ok() && !WhatHoldsSessionChanges(directory->fd()).empty();
+}
+
 void Supervisor::State::HandleStopTimeout(const std::string& id) {
   SessionEntry* entry = FindEntry(id);
   if (entry == nullptr || entry->stopping == nullptr) return;
@@ -112,6 +118,8 @@ void Supervisor::State::HandleStopTimeout(const std::string& id) {
       stopping.stage = Stopping::Stage::kMonitorAsked;
       return ArmStop(*entry, kMonitorGrace);
     case Stopping::Stage::kMonitorAsked:
+      // The session has ended; its monitor does with its overlays what the policy says.
+      if (IsCommitting(*entry)) return ArmStop(*entry, kMonitorGrace);
       SignalMonitor(*entry, SIGKILL);
       stopping.stage = Stopping::Stage::kMonitorKilled;
       return ArmStop(*entry, kMonitorGrace);
@@ -147,6 +155,10 @@ absl::Status Supervisor::State::Remove(const std::string& id) {
   SessionEntry* entry = FindEntry(id);
   if (entry == nullptr) return absl::NotFoundError("no session " + id);
   if (entry->alive) return absl::FailedPreconditionError("session " + id + " is running");
+  if (absl::StatusOr<SessionDirectory> directory = store.Find(id); directory.ok()) {
+    const std::string held = WhatHoldsSessionChanges(directory->fd());
+    if (!held.empty()) return absl::FailedPreconditionError("session " + id + ": " + held);
+  }
   absl::Status removed = store.Remove(id);
   if (!removed.ok() && !absl::IsNotFound(removed)) return removed;
   Publish("session.removed", *entry);

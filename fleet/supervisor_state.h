@@ -104,6 +104,7 @@ struct Supervisor::State : std::enable_shared_from_this<Supervisor::State> {
   void BeginStop(SessionEntry& entry);
   void ArmStop(SessionEntry& entry, std::chrono::milliseconds after);
   void HandleStopTimeout(const std::string& id);
+  bool IsCommitting(const SessionEntry& entry) const;
   void FinishStop(SessionEntry& entry, const absl::Status& status);
   absl::Status Kill(const std::string& id, int signal);
   absl::Status Remove(const std::string& id);

@@ -29,6 +29,7 @@
 #include "supervisor/poll_loop.h"
 #include "supervisor/program_streams.h"
 #include "supervisor/requested_end.h"
+#include "supervisor/session_changes.h"
 #include "supervisor/session_console.h"
 #include "supervisor/session_init.h"
 #include "supervisor/session_log.h"
@@ -349,6 +350,12 @@ void Monitor::FailStart(int exit_code, const std::string& reason, const std::str
 // client hears of it.
 void Monitor::End(SessionState state, SessionExit exit) {
   if (console_.has_value()) console_->DrainOutput();
+  // Whoever waits for the end finds the changes where the policy wants them.
+  if (state != SessionState::kFailed) {
+    for (std::string& failure : EndSessionOverlays(directory_->fd())) {
+      record_.value.warnings.push_back(std::move(failure));
+    }
+  }
   record_.value.output_bytes = log_->written();
   record_.value.output_lost_bytes = log_->lost();
   record_.value.state = state;

@@ -11,10 +11,10 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-void SetPath(Json* json, const char* key, const std::string& path) {
-  // Writing the JSON puts U+FFFD in the place of what is no UTF-8.
-  (*json)[key] = path;
-  if (!IsUtf8(path)) (*json)[absl::StrCat(key, "_base64")] = absl::Base64Escape(path);
+// As everywhere in the control API.
+Json Bytes(const std::string& bytes) {
+  if (IsUtf8(bytes)) return bytes;
+  return {{"base64", absl::Base64Escape(bytes)}};
 }
 
 Json EntryToJson(const LayerEntry& entry) {
@@ -23,7 +23,7 @@ Json EntryToJson(const LayerEntry& entry) {
                {"uid", entry.uid},
                {"gid", entry.gid}};
   if (entry.IsRegular()) json["size"] = entry.size;
-  if (entry.IsLink()) SetPath(&json, "target", entry.target);
+  if (entry.IsLink()) json["target"] = Bytes(entry.target);
   return json;
 }
 
@@ -46,15 +46,15 @@ Json ChangeToJson(const OverlayChange& change, const std::string& guest) {
   };
   const bool renamed = !change.renamed.empty() && change.kind != ChangeKind::kDeleted;
   Json json = {{"change", renamed ? "renamed" : ChangeKindName(change.kind)}};
-  SetPath(&json, "path", place(change.path));
+  json["path"] = Bytes(place(change.path));
   if (renamed) {
-    SetPath(&json, "from", place(change.renamed));
+    json["from"] = Bytes(place(change.renamed));
     json["known_by"] = change.renamed_by_identity ? "identity" : "content";
   }
   if (change.before && change.after) json["differs"] = Differences(change);
   if (change.before) json["before"] = EntryToJson(*change.before);
   if (change.after) json["after"] = EntryToJson(*change.after);
-  if (!change.same_file.empty()) SetPath(&json, "same_file", place(change.same_file));
+  if (!change.same_file.empty()) json["same_file"] = Bytes(place(change.same_file));
   if (!change.conflict.empty()) json["conflict"] = change.conflict;
   return json;
 }

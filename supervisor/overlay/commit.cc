@@ -243,6 +243,11 @@ bool WasCommitInterrupted(int directory) {
   return faccessat(directory, kCommitJournalFile, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
+bool IsCommitAtWork(int directory) {
+  const SysResult<bool> held = LockFile::IsHeld(directory, kLock);
+  return held.ok() && *held;
+}
+
 absl::StatusOr<Recovery> RecoverCommit(const OverlayLayers& layers, int directory,
                                        const std::function<void()>& before_step) {
   absl::StatusOr<LockFile> lock = LockLayer(directory);
@@ -253,7 +258,9 @@ absl::StatusOr<Recovery> RecoverCommit(const OverlayLayers& layers, int director
 absl::Status DiscardChanges(const OverlayLayers& layers, int directory) {
   absl::StatusOr<LockFile> lock = LockLayer(directory);
   if (!lock.ok()) return lock.status();
-  if (auto recovered = Recover(layers, directory, {}); !recovered.ok()) return recovered.status();
+  absl::Status ready =
+      layers.lower >= 0 ? Recover(layers, directory, {}).status() : RemoveCommitJournal(directory);
+  if (!ready.ok()) return ready;
   const SysStatus emptied = RemoveContents(layers.upper);
   return emptied.ok() ? absl::OkStatus()
                       : LayerError(emptied.error(), "cannot empty the layer", "");

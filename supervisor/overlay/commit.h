@@ -50,11 +50,15 @@ enum class Recovery { kNothingToDo, kFinished, kUndone };
 absl::StatusOr<Recovery> RecoverCommit(const OverlayLayers& layers, int directory,
                                        const std::function<void()>& before_step = {});
 
-// Empties the upper layer. Errors: kUnavailable, kPermissionDenied.
+// Empties the upper layer. Where the lower directory is gone (-1), a commit that was interrupted is
+// forgotten: there is nothing any more to finish or undo it in. Errors: kUnavailable,
+// kPermissionDenied.
 absl::Status DiscardChanges(const OverlayLayers& layers, int directory);
 
-// Was a commit of this layer interrupted?
+// Has a commit of this layer a journal: because it is at work, or because it was interrupted?
 bool WasCommitInterrupted(int directory);
+// Does somebody hold the layer's lock?
+bool IsCommitAtWork(int directory);
 
 }  // namespace sessionctl
 

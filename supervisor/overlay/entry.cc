@@ -93,6 +93,12 @@ SysResult<off_t> NextData(int file, off_t offset, off_t size) {
   return LastErrno();
 }
 
+// Where data ends that begins at `offset`; `offset` itself when there is a hole.
+off_t EndOfData(int file, off_t offset, off_t size) {
+  const off_t found = lseek(file, offset, SEEK_HOLE);
+  return found < 0 ? size : found;
+}
+
 // Reads up to `size` bytes; less only at the end of the file.
 SysResult<size_t> ReadAt(int file, off_t offset, char* buffer, size_t size) {
   size_t used = 0;
@@ -215,8 +221,12 @@ SysResult<bool> SameContent(int pinned, int other) {
     SysResult<off_t> data_two = NextData(two->get(), offset, st->st_size);
     if (!data.ok() || !data_two.ok()) return Errno(data.ok() ? data_two.error() : data.error());
     offset = std::min(*data, *data_two);
-    SysResult<size_t> got = ReadAt(one->get(), offset, left.get(), kBlock);
-    SysResult<size_t> got_two = ReadAt(two->get(), offset, right.get(), kBlock);
+    if (offset >= st->st_size) break;
+    const off_t end = std::max(EndOfData(one->get(), offset, st->st_size),
+                               EndOfData(two->get(), offset, st->st_size));
+    const size_t size = std::min(kBlock, static_cast<size_t>(std::max(end - offset, off_t{1})));
+    SysResult<size_t> got = ReadAt(one->get(), offset, left.get(), size);
+    SysResult<size_t> got_two = ReadAt(two->get(), offset, right.get(), size);
     if (!got.ok() || !got_two.ok()) return Errno(got.ok() ? got_two.error() : got.error());
     if (*got != *got_two || memcmp(left.get(), right.get(), *got) != 0) return false;
     if (*got == 0) break;

@@ -67,7 +67,7 @@ void PairByContent(const OverlayLayers& layers, std::vector<OverlayChange>* chan
     auto [begin, end] = gone.equal_range(change.after->size);
     for (int tries = 0; begin != end && tries < kMaxCandidates; ++begin) {
       if (!IsGoneFile(*begin->second)) continue;  // it has found its other half
-      if (change.after->size > kMaxCompared - compared) return;
+      if (change.after->size > kMaxCompared - compared) break;
       compared += change.after->size;
       ++tries;
       if (!SameBytes(layers, change, *begin->second)) continue;

@@ -109,7 +109,7 @@ TEST_P(OverlayChangesTest, HostileNamesComeBackByteByByte) {
   ASSERT_EQ(list.size(), 3u);
   EXPECT_EQ(list[0]["path"], "new\nline");
   EXPECT_EQ(list[1]["path"], "quo\"te");
-  EXPECT_EQ(list[2]["path_base64"], "L//+");  // "/\xff\xfe"
+  EXPECT_EQ(list[2]["path"]["base64"], "L//+");  // "/\xff\xfe"
 }
 
 TEST_P(OverlayChangesTest, DepthIsBounded) {

@@ -176,7 +176,7 @@ int Changes(const Opened& opened) {
   nlohmann::ordered_json list = nlohmann::ordered_json::array();
   for (const auto& change : *changes) {
     nlohmann::ordered_json json = sessionctl::ChangeToJson(change, "");
-    json["path"] = json["path"].get<std::string>().substr(1);
+    if (json["path"].is_string()) json["path"] = json["path"].get<std::string>().substr(1);
     list.push_back(std::move(json));
   }
   std::cout << list.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) << "\n";

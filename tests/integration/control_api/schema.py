@@ -131,7 +131,8 @@ def life_of_a_session(talk):
         talk.ask("listSessions", 400, query=query)
     talk.ask("inspectSession", 200, id="one")
     for operation, code in (("inspectSession", 404), ("deleteSession", 404), ("stopSession", 404), ("killSession", 404),
-                            ("restartSession", 404), ("awaitSession", 404), ("readLogs", 404)):
+                            ("restartSession", 404), ("awaitSession", 404), ("readLogs", 404), ("readChanges", 404),
+                            ("commitChanges", 404), ("discardChanges", 404)):
         talk.ask(operation, code, id=NO_SESSION)
         talk.ask(operation, 400, id="x" * 161)
     talk.ask("readLogs", 200, id=one)
@@ -139,6 +140,11 @@ def life_of_a_session(talk):
     talk.ask("readLogs", 400, id=one, query={"offset": "-1"})
     talk.ask("readLogs", 400, id=one, query={"follow": "yes"})
     talk.ask("awaitSession", 200, id=two)
+    talk.ask("readChanges", 200, id=two)
+    talk.ask("readChanges", 200, id=two, query={"format": "patch"})
+    talk.ask("readChanges", 400, id=two, query={"format": "xml"})
+    talk.ask("commitChanges", 409, id=two)
+    talk.ask("discardChanges", 409, id=one)
     talk.ask("awaitSession", 504, id=one, query={"timeout_ms": 1})
     talk.ask("awaitSession", 400, id=one, query={"timeout_ms": "1e9"})
     talk.ask("deleteSession", 409, id=one)
@@ -233,7 +239,7 @@ def agree_on_bodies(talk):
     document = talk.document
     plans = {"createSessions": ({"command": ["true"], "policy": "[[["}, ("policy",)),
              "stopSession": ({}, ("not_found",)), "killSession": ({}, ("not_found",)),
-             "restartSession": ({}, ("not_found",)), "attachSession": ({}, ("not_found",)),
+             "restartSession": ({}, ("not_found",)), "commitChanges": ({}, ("not_found",)), "attachSession": ({}, ("not_found",)),
              "execInSession": ({"command": ["true"]}, ("not_found",)),
              "checkPolicy": ({"policy": "[[["}, ("policy",)), "explainPolicy": ({"policy": "[[["}, ("policy",)),
              "applyDeployment": ({"deployment": "[[["}, ("policy",)),
