@@ -132,7 +132,9 @@ int RunSession(const RunFlags& flags, const StatusWriter& status, const Compiled
     if (!policy.warnings.empty()) event["warnings"] = policy.warnings;
     status.Write(event);
   });
-  if (record != nullptr) record->End(outcome);
+  if (record != nullptr) {
+    for (const std::string& failure : record->End(outcome)) Warn(failure);
+  }
   status.Write(DescribeEnd(outcome));
   if (outcome.ended != SessionEnd::kNone) {
     return Fail(outcome.exit_code, DescribeLimit(policy, SessionEndName(outcome.ended)));

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "policy/policy_parser.h"
+#include "supervisor/session_changes.h"
 
 namespace sessionctl {
 
@@ -48,8 +49,11 @@ void ForegroundRecord::Started(pid_t pid) {
   record_.Save();
 }
 
-void ForegroundRecord::End(const ForegroundOutcome& outcome) {
+std::vector<std::string> ForegroundRecord::End(const ForegroundOutcome& outcome) {
   SessionRecord& record = record_.value;
+  std::vector<std::string> failures;
+  if (outcome.started) failures = EndSessionOverlays(directory());
+  record.warnings.insert(record.warnings.end(), failures.begin(), failures.end());
   record.mediated_calls = outcome.mediated_calls;
   record.denials = outcome.denials;
   record.state = outcome.started ? SessionState::kExited : SessionState::kFailed;
@@ -63,6 +67,7 @@ void ForegroundRecord::End(const ForegroundOutcome& outcome) {
   record.ended = CurrentTimestamp();
   record_.SaveLast();
   lock_.reset();
+  return failures;
 }
 
 }  // namespace sessionctl

@@ -31,8 +31,9 @@ class ForegroundRecord {
 
   // The command was executed, as `pid`.
   void Started(pid_t pid);
-  // The session is over, its last process too.
-  void End(const ForegroundOutcome& outcome);
+  // The session is over, its last process too: does with its overlays what the policy says. What
+  // went wrong with them, which the record says as well.
+  std::vector<std::string> End(const ForegroundOutcome& outcome);
 
  private:
   ForegroundRecord() = default;

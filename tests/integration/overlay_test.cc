@@ -98,6 +98,70 @@ TEST_P(OverlayTest, ChangesAreSeenInsideAndTheHostsDirectoryStays) {
   EXPECT_EQ(fs::status(mount_ + "/d").permissions(), fs::perms::all);
 }
 
+TEST_P(OverlayTest, ChangesAreShownCommittedAndGone) {
+  ASSERT_EQ(Shell("echo changed > f; rm d/g; mkdir n; echo new > n/h").exit_code, 0);
+  const std::string id = fs::path(SessionDirectory()).filename();
+  const CliResult diff = Cli({"diff", id});
+  EXPECT_EQ(diff.exit_code, 0) << diff.err;
+  for (const char* line : {"\n-lower\n+changed\n", "\n-in a directory\n", "\n+new\n"}) {
+    EXPECT_NE(diff.out.find(line), std::string::npos) << diff.out;
+  }
+  EXPECT_EQ(Cli({"commit", "--dry-run", id}).exit_code, 0);
+  EXPECT_EQ(Lower("f"), "lower\n");
+  const CliResult committed = Cli({"commit", id});
+  EXPECT_EQ(committed.exit_code, 0) << committed.err;
+  EXPECT_EQ(Lower("f"), "changed\n");
+  EXPECT_EQ(Lower("n/h"), "new\n");
+  EXPECT_FALSE(fs::exists(mount_ + "/d/g"));
+  EXPECT_EQ(Cli({"diff", id}).out, "");
+}
+
+TEST_P(OverlayTest, DiscardedChangesAreGone) {
+  ASSERT_EQ(Shell("echo changed > f; mkdir n").exit_code, 0);
+  const std::string id = fs::path(SessionDirectory()).filename();
+  EXPECT_EQ(Cli({"discard", id}).exit_code, 0);
+  EXPECT_EQ(Cli({"diff", id}).out, "");
+  EXPECT_EQ(Lower("f"), "lower\n");
+}
+
+// A file that changed below meanwhile is not overwritten, and nothing else is committed either.
+TEST_P(OverlayTest, ChangeBelowIsAConflict) {
+  ASSERT_EQ(Shell("echo changed > f; echo new > n").exit_code, 0);
+  const std::string id = fs::path(SessionDirectory()).filename();
+  Write("f", "somebody else's\n");
+  const CliResult refused = Cli({"commit", id});
+  EXPECT_EQ(refused.exit_code, 1);
+  EXPECT_NE((refused.out + refused.err).find("f"), std::string::npos);
+  EXPECT_EQ(Lower("f"), "somebody else's\n");
+  EXPECT_FALSE(fs::exists(mount_ + "/n"));
+}
+
+TEST_P(OverlayTest, RunningSessionIsShownAndNotCommitted) {
+  const std::string id = Spawn({"--mount", mount_ + ":/mnt/data:overlay", "--workdir", "/mnt/data",
+                                "--", "sh", "-c", "echo changed > f; exec sleep 1000"});
+  EXPECT_TRUE(Eventually([&] {
+    return Cli({"diff", id}).out.find("+changed") != std::string::npos;
+  }));
+  EXPECT_EQ(Cli({"commit", id}).exit_code, 1);
+  EXPECT_EQ(Cli({"discard", id}).exit_code, 1);
+  EXPECT_EQ(Cli({"stop", "--timeout", "0", id}).exit_code, 0);
+  EXPECT_EQ(Cli({"commit", id}).exit_code, 0);
+  EXPECT_EQ(Lower("f"), "changed\n");
+}
+
+TEST_P(OverlayTest, EndOfTheSessionCommitsOrDiscardsAsThePolicySays) {
+  ASSERT_EQ(Limited("on_exit = \"discard\"", "echo discarded > f").exit_code, 0);
+  EXPECT_EQ(Lower("f"), "lower\n");
+  EXPECT_EQ(Cli({"diff", fs::path(SessionDirectory()).filename()}).out, "");
+  EXPECT_EQ(Cli({"prune"}).exit_code, 0);
+  ASSERT_EQ(Limited("on_exit = \"commit\"", "echo foreground > f").exit_code, 0);
+  EXPECT_EQ(Lower("f"), "foreground\n");
+  const std::string id =
+      Spawn({"--policy", Policy("on_exit = \"commit\""), "--", "sh", "-c", "echo detached > f"});
+  EXPECT_EQ(Cli({"wait", id}).exit_code, 0);
+  EXPECT_EQ(Lower("f"), "detached\n");
+}
+
 TEST_P(OverlayTest, ChangesAreLeftInTheSessionsDirectory) {
   ASSERT_EQ(Shell("echo changed > f; rm d/g").exit_code, 0);
   const std::string layer = SessionDirectory() + "/overlay/0";
