@@ -17,6 +17,11 @@ namespace {
 constexpr int kMaxTries = 10;
 constexpr std::chrono::milliseconds kLaunchAgain(200);
 
+// Also when no other one runs yet.
+bool HasDied(const Zygote& zygote, int generation) {
+  return zygote.generation() != generation || zygote.pid() < 0;
+}
+
 SessionRecord RecordOfQueued(const std::string& id, const SpawnSpec& spec) {
   SessionRecord record;
   record.id = id;
@@ -104,8 +109,7 @@ void Supervisor::State::HandleReport(const std::string& id) {
 // end of the pipe says that no process is left that could still start this session.
 void Supervisor::State::HandleNoReport(FlyingSpawn flown) {
   const bool published = store.Find(flown.spawn.id).ok();
-  const bool zygote_died = zygote->generation() != flown.generation || zygote->pid() < 0;
-  if (!published && flown.spawn.tries < kMaxTries && zygote_died) {
+  if (!published && flown.spawn.tries < kMaxTries && HasDied(*zygote, flown.generation)) {
     return queue.push_front(std::move(flown.spawn));
   }
   const std::string killed = "the session's monitor was killed";
@@ -127,7 +131,7 @@ void Supervisor::State::LaunchSoon(QueuedSpawn spawn, int not_from, const std::s
     if (it == self->flying.end()) return;
     FlyingSpawn waited = std::move(it->second);
     self->flying.erase(it);
-    if (self->zygote->generation() != waited.generation) {
+    if (HasDied(*self->zygote, waited.generation)) {
       self->queue.push_front(std::move(waited.spawn));
     } else {
       self->FinishSpawn(waited.spawn, kOwnFailure, otherwise);
