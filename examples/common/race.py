@@ -134,7 +134,8 @@ class SessionFleet:
     def __init__(self, sessionctl, flags, command, arguments, count, directory):
         # A store of its own, so that nobody's sessions are mixed with the demonstration's.
         self.store = tempfile.TemporaryDirectory(prefix="sessionctl-store.")
-        self.environment = dict(os.environ, SESSIONCTL_STATE_DIR=self.store.name)
+        # The supervisor that `spawn` starts leaves by itself once nothing runs.
+        self.environment = dict(os.environ, SESSIONCTL_STATE_DIR=self.store.name, SESSIONCTL_IDLE_EXIT="1")
         self.sessionctl = sessionctl
         spawned = self._run("spawn", *flags, "--cmd", command, "--count", str(count), "--", *arguments,
                             cwd=directory)
@@ -150,8 +151,18 @@ class SessionFleet:
         waited = self._run("wait", *self.ids)
         self.log = self._run("logs", self.ids[0]).stdout + waited.stderr
         self._run("prune")
-        self.store.cleanup()
+        self._remove_store()
         return [waited.returncode]
+
+    def _remove_store(self):
+        """Once its supervisor has left, which would make anew what is removed."""
+        log = Path(self.store.name) / "sessiond.log"
+        for _ in range(200):
+            lines = log.read_text(encoding="utf-8").strip().splitlines() if log.exists() else []
+            if lines and " left" in lines[-1]:
+                break
+            time.sleep(0.05)
+        self.store.cleanup()
 
 
 class DeploymentFleet:
@@ -175,6 +186,7 @@ class DeploymentFleet:
         self.name = json.loads(up.stdout)["name"]
 
     _run = SessionFleet._run
+    _remove_store = SessionFleet._remove_store
 
     def places(self):
         return json.loads(self._run("ps", "--json", "--deployment", self.name).stdout)["places"]
@@ -189,16 +201,8 @@ class DeploymentFleet:
         down = self._run("down", self.name)
         if down.returncode != 0:
             raise SystemExit(f"sessionctl down failed ({down.returncode}): {down.stderr.strip()}")
-        for _ in range(200):  # nobody else is to start one in a directory that goes
-            if self._run_supervisor_gone():
-                break
-            time.sleep(0.05)
-        self.store.cleanup()
+        self._remove_store()
         return [sum(place["state"] != "completed" for place in places)]
-
-    def _run_supervisor_gone(self):
-        log = Path(self.store.name) / "sessiond.log"
-        return not log.exists() or " left" in log.read_text(encoding="utf-8").strip().splitlines()[-1]
 
 
 def attack_for(scene, seconds, until_escaped):
