@@ -47,9 +47,8 @@ absl::StatusOr<OwnedFd> OpenLowerDirectory(const OverlayLayer& layer);
 // Makes overlay/INDEX with its directories and layer.json, in the session's directory `session`,
 // and returns it. The upper directory gets the owner, mode, access control list and attributes of
 // `lower`: they are what the session sees of the mount's root. Sets `layer.device` and
-// `layer.inode`. The layer of an ordinary user is
-// that user's own. Errors: kAlreadyExists,
-// kInvalidArgument (a path that is not UTF-8), and those of the file system.
+// `layer.inode`. The layer of an ordinary user is that user's own. Errors:
+// kAlreadyExists, kInvalidArgument (a path that is not UTF-8), and those of the file system.
 absl::StatusOr<OwnedFd> MakeOverlayLayer(int session, int index, int lower, OverlayLayer* layer);
 
 // A layer as it stands on disk.

@@ -27,8 +27,8 @@ namespace sessionctl {
 class MountQuota {
  public:
   // Limits below zero are none. `proc` is an open /proc, which must outlive this. The calling
-  // process is the session's broker. `full`: the answer to what is too
-  // much. `reaper`: a child that holds no file of the mount, and may not be looked into; 0: none.
+  // process is the session's broker. `full`: the answer to what is too much. `reaper`: a child that
+  // holds no file of the mount, and may not be looked into; 0: none.
   MountQuota(int64_t max_bytes, int64_t max_files, int proc, int full = EDQUOT, pid_t reaper = 0)
       : max_bytes_(max_bytes), max_files_(max_files), proc_(proc), full_(full), reaper_(reaper) {}
   MountQuota(const MountQuota&) = delete;

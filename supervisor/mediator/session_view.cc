@@ -90,7 +90,8 @@ absl::StatusOr<SessionView> SessionView::Create(const CompiledPolicy& policy, Ow
   SysResult<struct stat> memory_info = Fstat(memory.get());
   if (memory_info.ok()) view.memory_device_ = memory_info->st_dev;
   // The first process of the session's ids is not in the broker's Landlock domain.
-  const pid_t reaper = process_ids < 0 ? 0 : view.TaskOf(1).ok() ? *view.TaskOf(1) : 0;
+  const SysResult<pid_t> first = process_ids < 0 ? Errno(ESRCH) : view.TaskOf(1);
+  const pid_t reaper = first.ok() ? *first : 0;
   for (const CompiledMount& mount : policy.mounts) {
     MountRoot::Rules rules = {.no_symlinks = mount.mount.symlinks == SymlinkRule::kNone,
                               .cross_device = mount.mount.cross_device};
