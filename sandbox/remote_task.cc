@@ -65,6 +65,7 @@ RemoteTask::Status ParseStatus(std::string_view text) {
   status.own_thread = LastOfField(text, "\nNSpid:\t");
   status.own_thread_group = LastOfField(text, "\nNStgid:\t");
   status.umask = static_cast<mode_t>(StatusField(text, "\nUmask:\t", 8));
+  status.table_size = StatusField(text, "\nFDSize:\t", 10);
   status.thread_group = static_cast<pid_t>(StatusField(text, "\nTgid:\t", 10));
   constexpr std::string_view kState = "\nState:\t";
   const size_t state = text.find(kState);
@@ -141,7 +142,13 @@ SysResult<std::string> RemoteTask::ReadProc(const char* name, size_t limit) cons
   char path[64];
   snprintf(path, sizeof(path), "%d/%s", tid_, name);
   OwnCapabilities look;
-  return ReadSmallFile(proc_, path, limit);
+  SysResult<OwnedFd> file = OpenAt(proc_, path, O_RDONLY);
+  if (!file.ok()) return Errno(file.error());
+  std::string text(limit, '\0');
+  const ssize_t size = read(file->get(), text.data(), limit);
+  if (size < 0) return LastErrno();
+  text.resize(static_cast<size_t>(size));
+  return text;
 }
 
 SysResult<OwnedFd> RemoteTask::WorkingDirectory() const {

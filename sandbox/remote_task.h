@@ -28,6 +28,8 @@ class RemoteTask {
     pid_t own_thread = 0;
     pid_t own_thread_group = 0;
     mode_t umask = 0;
+    // How many descriptors the table has places for now; none of a higher number is open.
+    size_t table_size = 0;
   };
 
   // `proc` is an open /proc, which must outlive this.
@@ -65,6 +67,7 @@ class RemoteTask {
 
  private:
   SysResult<OwnedFd> OpenProc(const char* name, int flags) const;
+  // For files that the kernel makes in one piece (single_open(), fs/proc): one read gets all.
   SysResult<std::string> ReadProc(const char* name, size_t limit) const;
 
   int proc_;

@@ -76,9 +76,8 @@ int CallContext::CheckObject(Operation operation, const PinnedObject& object) {
   request.link_count = object.info.st_nlink;
   // Landlock stops neither metadata changes nor connecting to a socket file: those are always
   // decided by where the object really is.
-  bool by_path = object.mount == nullptr || object.mount->has_path_rules() ||
-                 operation == Operation::kMetadata || operation == Operation::kConnect ||
-                 session_.HasNestedMounts(*object.mount);
+  const bool by_path = operation == Operation::kMetadata || operation == Operation::kConnect ||
+                       DecidesByPath(object.mount);
   std::string path;
   if (by_path) {
     SysResult<std::string> real = resolver_.PathForRules(object.fd.get(), object.mount);
@@ -104,8 +103,14 @@ int CallContext::DecideByLastName(AccessRequest request) {
   return Decide(request);
 }
 
+bool CallContext::DecidesByPath(const MountView* mount) const {
+  return mount == nullptr || mount->has_path_rules() || mount->overlay != nullptr ||
+         session_.HasNestedMounts(*mount);
+}
+
 SysResult<std::string> CallContext::NameOf(const PinnedParent& parent) const {
   if (parent.is_mount_root) return std::string();
+  if (!DecidesByPath(parent.mount)) return parent.leaf;
   if (!kWalls.beneath) return parent.leaf;  // part of the same wall: where is what was opened?
   SysResult<std::string> directory = resolver_.PathForRules(parent.fd.get(), parent.mount);
   if (!directory.ok()) return directory;
@@ -202,7 +207,7 @@ SysStatus CallContext::AdoptCredentials() {
   if (!callers.ok()) return Errno(ESRCH);
   // What was read may be another thread's that got the same id (trap 18).
   if (!StillWaiting()) return Errno(ESRCH);
-  umask_ = callers->first.umask;
+  status_ = callers->first;
   callers->second.effective &= identity.kept;
   SysResult<AdoptedCredentials> adopted =
       AdoptedCredentials::Adopt(session_.own_credentials(), callers->second);
@@ -211,14 +216,13 @@ SysStatus CallContext::AdoptCredentials() {
   return Done{};
 }
 
-SysStatus CallContext::AdoptUmask() const {
-  if (umask_) {
-    umask(*umask_);
-    return Done{};
+SysStatus CallContext::AdoptUmask() {
+  if (!status_) {
+    SysResult<RemoteTask::Status> status = task_.ReadStatus();
+    if (!status.ok()) return Errno(status.error() == ENOENT ? ESRCH : status.error());
+    status_ = *status;
   }
-  SysResult<RemoteTask::Status> status = task_.ReadStatus();
-  if (!status.ok()) return Errno(status.error() == ENOENT ? ESRCH : status.error());
-  umask(status->umask);
+  umask(status_->umask);
   return Done{};
 }
 
@@ -235,6 +239,8 @@ bool CallContext::DescriptorTableIsFull() const {
   SysResult<uint64_t> limit = task_.Limit(RLIMIT_NOFILE);
   if (!limit.ok()) return false;
   if (*limit == 0) return true;
+  // The first number that the table has no place for is free; the kernel would make it larger.
+  if (status_ && status_->table_size > 0 && status_->table_size < *limit) return false;
   // Descriptors are given lowest first: while the highest is free, there is room.
   SysResult<OwnedFd> highest = task_.Descriptor(static_cast<int>(*limit - 1));
   if (!highest.ok()) return false;

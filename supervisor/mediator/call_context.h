@@ -71,9 +71,9 @@ class CallContext {
   SysStatus AdoptCredentials();
   // Gives this worker thread the caller's umask, so that the kernel applies it (default ACLs
   // included, trap 24).
-  SysStatus AdoptUmask() const;
+  SysStatus AdoptUmask();
   // Has the caller no descriptor left? Then an open must fail before it creates or truncates
-  // anything.
+  // anything. Quicker after AdoptUmask.
   bool DescriptorTableIsFull() const;
 
   // Is `size` beyond the caller's RLIMIT_FSIZE? Then it gets the signal that the kernel would send,
@@ -103,6 +103,9 @@ class CallContext {
   // `answer` in place of `error`; the rule that gave the error is still the one that refused.
   int AnswerInstead(int error, int answer);
   int DecideByLastName(AccessRequest request);
+  // Has a verdict on what lies in `mount` to know where below it? Where no rule asks, it was
+  // resolved beneath the mount's root, and Landlock holds what leaves it meanwhile.
+  bool DecidesByPath(const MountView* mount) const;
   SysResult<std::string> NameOf(const PinnedParent& parent) const;
 
   const SessionView& session_;
@@ -114,7 +117,7 @@ class CallContext {
   Refusal refusal_;  // before resolver_, which writes it too
   PathResolver resolver_;
   uint64_t id_;
-  std::optional<mode_t> umask_;
+  std::optional<RemoteTask::Status> status_;       // once it was looked at
   std::optional<AdoptedCredentials> credentials_;  // last: given back before all else goes
 };
 

@@ -249,20 +249,63 @@ SysResult<PinnedParent> PathResolver::Parent(const CallerPath& path, uint64_t ex
                                          .beneath = (extra_resolve & kResolveBeneath) != 0,
                                          .may_step_last = false});
   if (!start.ok()) return Errno(start.error());
-  if (start->mount == nullptr || (extra_resolve == 0 && session_.HasNestedMounts(*start->mount))) {
-    if (extra_resolve != 0) return ParentOutside(*start, extra_resolve);
-    if (IsLost(*start)) return Errno(ENAMETOOLONG);
-    const bool outside = start->mount == nullptr;
-    return MakeWalker(nullptr).Parent(Origin(*start), outside ? start->walk : start->rest);
+  return ParentFrom(*start, extra_resolve);
+}
+
+SysResult<PinnedParent> PathResolver::ParentFrom(const Start& start, uint64_t extra_resolve) const {
+  if (start.mount == nullptr || (extra_resolve == 0 && session_.HasNestedMounts(*start.mount))) {
+    if (extra_resolve != 0) return ParentOutside(start, extra_resolve);
+    if (IsLost(start)) return Errno(ENAMETOOLONG);
+    const bool outside = start.mount == nullptr;
+    return MakeWalker(nullptr).Parent(Origin(start), outside ? start.walk : start.rest);
   }
-  SplitPath split = SplitLast(start->rest);
+  SplitPath split = SplitLast(start.rest);
   SysResult<OwnedFd> opened =
-      OpenFrom(*start, Searched(split.directory), O_PATH | O_DIRECTORY, extra_resolve);
+      OpenFrom(start, Searched(split.directory), O_PATH | O_DIRECTORY, extra_resolve);
   if (!opened.ok()) {
     if (!MayWalk(extra_resolve) || !WorthWalking(opened.error())) return Errno(opened.error());
-    return MakeWalker(nullptr, extra_resolve).Parent(Origin(*start), start->rest);
+    return MakeWalker(nullptr, extra_resolve).Parent(Origin(start), start.rest);
   }
-  return MakeParent(start->mount, std::move(*opened), split);
+  return MakeParent(start.mount, std::move(*opened), split);
+}
+
+// A path that begins with "." may have stepped up from its dirfd, and is looked up by itself.
+SysResult<PathResolver::Start> PathResolver::StartOfSecond(const Start& start,
+                                                           const CallerPath& first,
+                                                           const CallerPath& second) {
+  const auto is_plain = [](const CallerPath& path) {
+    return path.error == 0 && !path.path.empty() && path.path[0] != '/' && path.path[0] != '.';
+  };
+  const bool same = start.mount != nullptr && start.base.valid() && !start.unnamed &&
+                    first.dirfd == second.dirfd && is_plain(first) && is_plain(second);
+  if (!same) return Errno(EXDEV);
+  SysResult<OwnedFd> base = Duplicate(start.base.get());
+  if (!base.ok()) return Errno(base.error());
+  Start result;
+  result.mount = start.mount;
+  result.base = std::move(*base);
+  result.below = start.below;
+  result.rest = second.path;
+  return result;
+}
+
+SysResult<PathResolver::Parents> PathResolver::BothParents(const CallerPath& first,
+                                                           const CallerPath& second) const {
+  constexpr LocateOptions kOptions = {
+      .own_anchor = false, .beneath = false, .may_step_last = false};
+  SysResult<Start> start = Locate(first, kOptions);
+  if (!start.ok()) return Errno(start.error());
+  SysResult<Start> other = StartOfSecond(*start, first, second);
+  Parents parents;
+  SysResult<PinnedParent> parent = ParentFrom(*start, 0);
+  if (!parent.ok()) return Errno(parent.error());
+  parents.first = std::move(*parent);
+  if (!other.ok()) other = Locate(second, kOptions);
+  if (!other.ok()) return Errno(other.error());
+  parent = ParentFrom(*other, 0);
+  if (!parent.ok()) return Errno(parent.error());
+  parents.second = std::move(*parent);
+  return parents;
 }
 
 // What the kernel finds under the caller's own RESOLVE_ flags is decided on where it really is.

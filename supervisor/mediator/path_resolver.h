@@ -73,6 +73,12 @@ class PathResolver {
                                  uint64_t extra_resolve = 0) const;
   // The parent directory; the last component is not looked at.
   SysResult<PinnedParent> Parent(const CallerPath& path, uint64_t extra_resolve = 0) const;
+  // Of both paths of a call. Where both begin at one directory, it is looked up once.
+  struct Parents {
+    PinnedParent first;
+    PinnedParent second;
+  };
+  SysResult<Parents> BothParents(const CallerPath& first, const CallerPath& second) const;
   // The same for what a link in `at` stands for, which may not leave the link's mount. Under the
   // caller's own RESOLVE_ flags, `path` is what led to the link, and becomes what it stands for.
   SysResult<PinnedParent> ParentOfLink(const PinnedParent& at, const std::string& target,
@@ -114,6 +120,10 @@ class PathResolver {
   SysResult<Start> Locate(const CallerPath& path, LocateOptions options) const;
   SysResult<Start> LocateRelative(const CallerPath& path, LocateOptions options) const;
   Start LocateAbsolute(const std::string& path) const;
+  // Where `second` starts, if that is where `first` did (`start`).
+  static SysResult<Start> StartOfSecond(const Start& start, const CallerPath& first,
+                                        const CallerPath& second);
+  SysResult<PinnedParent> ParentFrom(const Start& start, uint64_t extra_resolve) const;
   SysResult<OwnedFd> OpenFrom(const Start& start, const std::string& path, uint64_t flags,
                               uint64_t extra_resolve) const;
   static WalkOrigin Origin(const Start& start);

@@ -43,6 +43,14 @@ OpenHow Sanitize(const SyscallRequest& request) {
   return how;
 }
 
+// Of what Sanitize() leaves of open(2)'s flags, the kernel refuses these alone in some company
+// (build_open_flags, fs/open.c).
+bool MayBeInvalid(const SyscallRequest& request, const OpenHow& how) {
+  constexpr uint64_t kCreatedDirectory = O_CREAT | O_DIRECTORY;
+  return request.is_openat2 || (how.flags & kTmpfileBit) != 0 ||
+         (how.flags & kCreatedDirectory) == kCreatedDirectory;
+}
+
 // The kernel's own verdict on flags, mode and resolve: it looks at them before the (empty) path.
 int FlagsError(const OpenHow& how) {
   SysResult<OwnedFd> probe = OpenAt2(-1, "", how);
@@ -55,7 +63,6 @@ class OpenCall {
       : context_(context), path_(path), how_(how) {}
 
   Reply Run() {
-    if (int error = FlagsError(how_); error != 0) return Reply::Error(error);
     if (path_.error != 0) return Reply::Error(path_.error);
     if (path_.path.empty()) return Reply::Error(ENOENT);
     Reply reply = RunOnPath();
@@ -339,8 +346,8 @@ class OpenCall {
   }
 
   Reply Create(const MountView& mount, int directory, const char* leaf, uint64_t flags) {
-    if (context_.DescriptorTableIsFull()) return Reply::Error(EMFILE);
     if (SysStatus adopted = context_.AdoptUmask(); !adopted.ok()) return Reply::CallerGone();
+    if (context_.DescriptorTableIsFull()) return Reply::Error(EMFILE);
     MountQuota* const quota = mount.quota.get();
     if (quota != nullptr) {
       if (int error = context_.CheckQuota(quota->ReserveFile()); error != 0) {
@@ -373,7 +380,11 @@ class OpenCall {
 }  // namespace
 
 Reply HandleOpen(CallContext& context, const SyscallRequest& request) {
-  return OpenCall(context, request.paths[0], Sanitize(request)).Run();
+  const OpenHow how = Sanitize(request);
+  if (MayBeInvalid(request, how)) {
+    if (const int error = FlagsError(how); error != 0) return Reply::Error(error);
+  }
+  return OpenCall(context, request.paths[0], how).Run();
 }
 
 }  // namespace sessionctl

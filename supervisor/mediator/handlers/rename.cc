@@ -46,10 +46,11 @@ int ErrorOfNames(const PinnedParent& from, const PinnedParent& to, unsigned flag
 
 Reply HandleRename(CallContext& context, const SyscallRequest& request) {
   if (!ValidFlags(request.rename_flags)) return Reply::Error(EINVAL);
-  SysResult<PinnedParent> from = context.resolver().Parent(request.paths[0]);
-  if (!from.ok()) return Reply::Error(from.error());
-  SysResult<PinnedParent> to = context.resolver().Parent(request.paths[1]);
-  if (!to.ok()) return Reply::Error(to.error());
+  SysResult<PathResolver::Parents> parents =
+      context.resolver().BothParents(request.paths[0], request.paths[1]);
+  if (!parents.ok()) return Reply::Error(parents.error());
+  const PinnedParent* const from = &parents->first;
+  const PinnedParent* const to = &parents->second;
   if (from->mount != to->mount) return Reply::Error(EXDEV);
   if (from->is_mount_root || IsDots(from->leaf)) return Reply::Error(EBUSY);
   if (IsDots(to->leaf) && !to->is_mount_root) {
