@@ -138,12 +138,12 @@ def children(pid):
     return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()]
 
 
-def measure_idle(fleet, count):
-    """Of sessions that do nothing: medians of the parts, and the supervisor's share."""
+def what_is_held(fleet, count):
+    """By one of `count` sessions: medians of the parts, and its share of the supervisor."""
     sessions = fleet.ask("GET", "/v1/sessions?state=running")
     sample = sessions[:: max(1, len(sessions) // 100)]
     parts = {"monitor": [], "broker": [], "init": [], "command": []}
-    counts = {"descriptors": [], "threads": []}
+    counts = {"descriptors": [], "threads": [], "broker_threads": []}
     for session in sample:
         monitor, broker, command = (session[part]["pid"] for part in ("monitor", "broker", "process"))
         init = [child for child in children(broker) if child != command]
@@ -152,6 +152,7 @@ def measure_idle(fleet, count):
         ours = [monitor, broker, *init]
         counts["descriptors"].append(sum(descriptors(pid) for pid in ours))
         counts["threads"].append(sum(threads(pid) for pid in ours))
+        counts["broker_threads"].append(threads(broker))
     health = fleet.ask("GET", "/v1/health")
     shared = [health["pid"], health["zygote"]]
     result = {f"{name}_pss_kib": statistics.median(values) / 1024 for name, values in parts.items()}
@@ -160,6 +161,15 @@ def measure_idle(fleet, count):
     result["session_kib"] = sum(result[key] for key in ("monitor_pss_kib", "broker_pss_kib", "init_pss_kib",
                                                         "supervisor_share_kib"))
     result.update({key: statistics.median(values) for key, values in counts.items()})
+    return result
+
+
+def measure_idle(fleet, count):
+    """Of sessions that do nothing."""
+    result = what_is_held(fleet, count)
+    sessions = fleet.ask("GET", "/v1/sessions?state=running")
+    health = fleet.ask("GET", "/v1/health")
+    shared = [health["pid"], health["zygote"]]
     everyone = [session[part]["pid"] for session in sessions for part in ("monitor", "broker")] + shared
     before = sum(cpu_ticks(pid) for pid in everyone)
     begin = time.monotonic()

@@ -192,8 +192,8 @@ int main(int argc, char** argv) {
   }
   const int count = atoi(argv[1]);
   const std::vector<std::string> wanted(argv + 2, argv + argc);
-  const std::string home = "calls-" + std::to_string(getpid());
-  Check(mkdir(home.c_str(), 0755) == 0 && chdir(home.c_str()) == 0, home.c_str());
+  std::string home = "calls-XXXXXX";  // in a view of its own everybody has the same number
+  Check(mkdtemp(home.data()) != nullptr && chdir(home.c_str()) == 0, home.c_str());
   char here[4096];
   Check(getcwd(here, sizeof(here)) != nullptr, "getcwd");
   std::string deep;

@@ -3,7 +3,7 @@ import math
 from xml.sax.saxutils import escape
 
 COLOURS = ["#8a8a8a", "#b5b5b5", "#5c7cfa", "#91a7ff", "#2b8a3e", "#51cf66", "#8ce99a", "#e8590c", "#f08c00", "#c2255c",
-           "#862e9c"]
+           "#862e9c", "#1098ad", "#66d9e8", "#495057", "#ffd43b", "#d6336c", "#087f5b"]
 BAR, GAP, LEFT, WIDTH = 11, 12, 210, 620
 
 

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import time
 
+import supervised
 from samples import Table
 
 TIMEOUT = 900
@@ -17,12 +18,21 @@ TIMEOUT = 900
 class Bench:
     def __init__(self, build, scratch, sandboxes, rounds, quick):
         self.build, self.scratch, self.sandboxes = build, pathlib.Path(scratch), sandboxes
+        # Where single calls are measured: what a disk does meanwhile would hide what a sandbox costs.
+        self.in_memory = self.scratch / "memory-fs"
+        self.in_memory.mkdir()
+        self.has_memory = subprocess.run(["mount", "-t", "tmpfs", "-o", "mode=0755", "sessionctl-bench", self.in_memory],
+                                         capture_output=True).returncode == 0
         self.rounds, self.quick = rounds, quick
         self.tools = build / "bench"
         self.failures = []
 
+    def close(self):
+        if self.has_memory:
+            subprocess.run(["umount", "--lazy", self.in_memory], check=False)
+
     def directory(self, name):
-        path = self.scratch / name
+        path = (self.in_memory if name in ("calls", "threads", "crowd") else self.scratch) / name
         path.mkdir(exist_ok=True)
         return str(path)
 
@@ -40,10 +50,15 @@ class Bench:
             return None
         return done.stdout
 
-    def shuffled(self, *kinds):
-        chosen = [sandbox for sandbox in self.sandboxes if not kinds or sandbox.kind in kinds]
+    def shuffled(self, part, *kinds):
+        chosen = [sandbox for sandbox in self.sandboxes
+                  if (not kinds or sandbox.kind in kinds) and (not sandbox.parts or part in sandbox.parts)]
         random.shuffle(chosen)
         return chosen
+
+    def fewer_rounds(self):
+        """Of what takes long."""
+        return (self.rounds + 1) // 2
 
 
 def calls(bench):
@@ -53,7 +68,7 @@ def calls(bench):
     trip = Table("round-trip", "The kernel's round trip alone", "µs", reference="floor")
     count = 300 if bench.quick else 2000
     for _ in range(bench.rounds):
-        for sandbox in bench.shuffled():
+        for sandbox in bench.shuffled("calls"):
             wanted = [f"{op}/{style}/1" for op in OPS for style in STYLES
                       if style != "dirfd" or sandbox.kind != "floor"]
             less = count // 10 if sandbox.kind == "peer" else count
@@ -75,9 +90,9 @@ STYLES = ["relative", "absolute", "deep", "dirfd"]
 def threads(bench):
     """Several threads of one program at the same call."""
     table = Table("threads", "Calls of several threads: time divided by calls", "µs", floor="floor")
-    count = 400 if bench.quick else 4000
+    count = 400 if bench.quick else 2000
     for _ in range(bench.rounds):
-        for sandbox in bench.shuffled():
+        for sandbox in bench.shuffled("threads"):
             less = count // 10 if sandbox.kind == "peer" else count
             wanted = [f"{op}/relative/{number}" for op in ("open-read", "create+unlink") for number in (1, 2, 8, 64)]
             lines = bench.run(sandbox, bench.directory("threads"), [str(bench.tools / "calls"), str(less), *wanted])
@@ -92,14 +107,14 @@ def idler(sandbox, directory):
 
 def end(idlers):
     """Some peers do not end at SIGTERM."""
+    trees = [descendants(process.pid) for process in idlers]
     for process in idlers:
         process.send_signal(signal.SIGTERM)
     deadline = time.monotonic() + 10
     while time.monotonic() < deadline and any(process.poll() is None for process in idlers):
         time.sleep(0.05)
-    for process in idlers:
-        every = descendants(process.pid) if process.poll() is None else []
-        for pid in every:
+    for process, tree in zip(idlers, trees):
+        for pid in tree if process.poll() is None else []:
             try:
                 os.kill(pid, signal.SIGKILL)
             except ProcessLookupError:
@@ -112,8 +127,8 @@ def crowd(bench):
     idle = Table("crowd", "One session at work beside idle ones: open for writing, median", "µs", "alone", None)
     busy = Table("crowd-busy", "Sessions at work at the same time: create+unlink, time divided by all calls", "µs", "1", None)
     sizes = [1, 16] if bench.quick else [1, 16, 150]
-    for _ in range(bench.rounds):
-        for sandbox in bench.shuffled("own"):
+    for _ in range(bench.fewer_rounds()):
+        for sandbox in bench.shuffled("crowd", "own"):
             for size in sizes:
                 directory = bench.directory("crowd")
                 others = [idler(sandbox, directory) for _ in range(size - 1)]
@@ -143,11 +158,11 @@ def starts(bench):
     count = 10 if bench.quick else 40
     programs = {"/bin/true": ["/bin/true"], "python3 -c pass": ["/usr/bin/python3", "-c", "pass"]}
     for _ in range(bench.rounds):
-        for sandbox in bench.shuffled("base", "own", "peer"):
+        for sandbox in bench.shuffled("starts", "base", "own", "peer"):
             directory = bench.directory("starts")
             for name, argv in programs.items():
                 for at_once in (1, 100):
-                    if at_once > 1 and (name != "/bin/true" or bench.quick):
+                    if at_once > 1 and name != "/bin/true":
                         continue
                     times = 1 if at_once > 1 else count // (4 if sandbox.kind == "peer" else 1)
                     command = [str(bench.tools / "starts"), str(times), str(at_once), "--",
@@ -156,6 +171,8 @@ def starts(bench):
                     if done.returncode == 0:
                         label = name if at_once == 1 else f"{name}, burst of {at_once}: each"
                         table.add(label, sandbox.name, json.loads(done.stdout)["p50"] / 1000 / at_once)
+                    else:
+                        bench.failures.append((sandbox.name, name, f"{at_once} at once: {done.stderr.strip()[-200:]}"))
     return [table]
 
 
@@ -163,19 +180,22 @@ def work(bench):
     """Real programs at real work."""
     from workloads import WORKLOADS
     table = Table("work", "Real programs", "s")
-    for _ in range(bench.rounds):
+    for number in range(bench.fewer_rounds()):
         for workload in WORKLOADS:
             if not workload.ready(bench.scratch, bench.build):
                 bench.failures.append(("all", workload.name, "its programs are not installed"))
                 continue
-            for sandbox in bench.shuffled("base", "own", "peer"):
+            for sandbox in bench.shuffled("work", "base", "own", "peer"):
+                if sandbox.name in ("proot", "gvisor") and number > 0:
+                    continue  # several times slower than all others together
                 directory = bench.directory("work")
                 shutil.rmtree(directory)
                 os.mkdir(directory)
                 workload.prepare(pathlib.Path(directory), bench.scratch)
                 begin = time.monotonic()
-                if bench.run(sandbox, directory, workload.argv(bench.scratch)) is not None:
+                if bench.run(sandbox, directory, workload.argv(bench.build)) is not None:
                     table.add(workload.name, sandbox.name, time.monotonic() - begin)
+                workload.finish(pathlib.Path(directory), bench.scratch)
     return [table]
 
 
@@ -207,9 +227,9 @@ def usage(pids):
 
 def memory(bench):
     """What an idle session costs beside the program that runs in it."""
-    table = Table("memory", "Idle: per sandbox, beside its program", "KiB, threads, descriptors")
+    table = Table("memory", "Idle: per sandbox, beside its program", "KiB, threads, descriptors", reference=None)
     sizes = [1, 16] if bench.quick else [1, 150]
-    for sandbox in bench.shuffled("own", "peer"):
+    for sandbox in bench.shuffled("memory", "own", "peer"):
         for size in sizes:
             if sandbox.kind == "peer" and size > 1 and sandbox.name == "gvisor":
                 continue
@@ -232,4 +252,18 @@ def command_of(pid):
         return ""
 
 
-ALL = {"calls": calls, "threads": threads, "crowd": crowd, "starts": starts, "work": work, "memory": memory}
+def fleet(bench):
+    """Through the supervisor: what a start costs, and what sessions hold."""
+    starts_table = Table("supervised-starts", "Starts through the supervisor", "ms, or sessions a second", reference=None)
+    held = Table("supervised-memory", "Sessions of the supervisor: per session, beside its program",
+                 "KiB, threads, descriptors", reference=None)
+    for _ in range(bench.rounds):
+        for view in random.sample(["host", "private"], 2):
+            supervised.measure_starts(bench, view, starts_table)
+    for view in ("host", "private"):
+        supervised.measure_held(bench, view, held)
+    return [starts_table, held]
+
+
+ALL = {"calls": calls, "threads": threads, "crowd": crowd, "starts": starts, "fleet": fleet, "work": work,
+       "memory": memory}

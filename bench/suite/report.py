@@ -1,7 +1,9 @@
 """One report of one run: Markdown with a table and a chart each, and the same as JSON."""
 import json
 import pathlib
+import statistics
 
+import goals
 from chart import bars
 
 
@@ -13,6 +15,12 @@ def number(value):
     return f"{value:.1f}" if value >= 10 else f"{value:.2f}"
 
 
+def with_ratio(table, row, column):
+    cell = number(table.median(row, column))
+    to_reference = table.ratio(row, column, table.reference) if column != table.reference else None
+    return cell if to_reference is None else f"{cell} ({ratio(to_reference)})"
+
+
 def ratio(value):
     return "–" if value is None else f"{value:.2f}×"
 
@@ -21,14 +29,7 @@ def markdown_table(table):
     columns = table.columns()
     lines = [f"| {table.unit} | " + " | ".join(columns) + " |", "| --- |" + " --: |" * len(columns)]
     for row in table.rows():
-        cells = []
-        for column in columns:
-            cell = number(table.median(row, column))
-            if column != table.reference and table.median(row, column) is not None:
-                to_reference = table.ratio(row, column, table.reference)
-                cell += f" ({ratio(to_reference)})" if to_reference is not None else ""
-            cells.append(cell)
-        lines.append(f"| {row} | " + " | ".join(cells) + " |")
+        lines.append(f"| {row} | " + " | ".join(with_ratio(table, row, column) for column in columns) + " |")
     return lines
 
 
@@ -45,13 +46,17 @@ def floor_table(table):
 
 
 def spread_note(table):
-    widest = 0.0
+    rounds = max(len(values) for values in table.cells.values())
+    if rounds < 2:
+        return "One round."
+    spreads = []
     for row in table.rows():
         for column in table.columns():
             spread, median = table.spread(row, column), table.median(row, column)
             if spread and median:
-                widest = max(widest, (spread[1] - spread[0]) / median)
-    return f"Widest spread between the rounds of one cell: {widest:.0%} of its median."
+                spreads.append((spread[1] - spread[0]) / median)
+    return (f"{rounds} rounds. From the lowest to the highest of one cell: {statistics.median(spreads):.0%} of its median "
+            f"in half of the cells, {max(spreads):.0%} in the widest.")
 
 
 def write(out, machine, tables, failures, missing):
@@ -62,6 +67,7 @@ def write(out, machine, tables, failures, missing):
     lines += [f"- {key}: {value}" for key, value in machine.items()]
     for name, why in missing.items():
         lines.append(f"- not measured here: {name} ({why})")
+    lines += goals.section(tables)
     for table in tables:
         if not table.cells:
             continue

@@ -10,31 +10,45 @@ POLICY = """version = 1
 [[mount]]
 host = "{directory}"
 [filesystem]
-exec = ["{tools}"]
+exec = [{exec}]
 [process]
 working_directory = "{directory}"
 """
 
 
 class Sandbox:
-    def __init__(self, name, wrap, kind):
+    def __init__(self, name, wrap, kind, parts=()):
         self.name = name
         self.wrap = wrap  # (directory, argv) -> argv
         self.kind = kind  # "base", "floor", "own", "peer"
+        self.parts = parts  # the measurements that it takes part in; none: all
 
 
-def own(build, scope):
+def policy(build, directory):
+    programs = [build / "bench", build / "npm-victims"]
+    return POLICY.format(directory=directory, exec=", ".join(f'"{path}"' for path in programs if path.exists()))
+
+
+def own(build, scope, view):
     def wrap(directory, argv):
-        policy = pathlib.Path(f"{directory}.toml")
-        if not policy.exists():
-            policy.write_text(POLICY.format(directory=directory, tools=build / "bench"))
-        return [str(build / "sessionctl"), "run", "--policy", str(policy), "--scope", scope, "--", *argv]
+        file = pathlib.Path(f"{directory}.toml")
+        if not file.exists():
+            file.write_text(policy(build, directory))
+        return [str(build / "sessionctl"), "run", "--policy", str(file), "--scope", scope, "--view", view, "--", *argv]
     return wrap
+
+
+def pinned(wrap):
+    """Caller and broker on one processor."""
+    return lambda directory, argv: ["taskset", "-c", str(max(os.sched_getaffinity(0))), *wrap(directory, argv)]
+
+
+ALL_PARTS = {"calls", "threads", "crowd", "starts", "work", "memory"}
 
 
 def peers():
     def bubblewrap(directory, argv):
-        return ["bwrap", "--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc", "--bind", directory, directory,
+        return ["bwrap", "--die-with-parent", "--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc", "--bind", directory, directory,
                 "--unshare-all", "--chdir", directory, "--", *argv]
 
     def firejail(directory, argv):
@@ -62,14 +76,23 @@ def works(sandbox, directory):
 
 def all_sandboxes(build):
     tools = build / "bench"
+    def landlock(directory, argv):
+        return [str(tools / "landlock_only"), directory, "--", *argv]
+
     found = [
         Sandbox("native", lambda directory, argv: argv, "base"),
-        Sandbox("landlock", lambda directory, argv: [str(tools / "landlock_only"), directory, "--", *argv], "base"),
+        Sandbox("landlock", landlock, "base"),
+        Sandbox("landlock, two layers", lambda directory, argv: landlock(directory, landlock(directory, argv)), "base",
+                {"calls"}),  # as a session, whose broker stands in the outer one
         Sandbox("floor", lambda directory, argv: [str(tools / "floor"), "--", *argv], "floor"),
         Sandbox("floor, any cpu", lambda directory, argv: [str(tools / "floor"), "--spread", "--", *argv], "floor"),
     ]
-    for scope in ("auto", "writes", "all"):
-        found.append(Sandbox(f"sessionctl {scope}", own(build, scope), "own"))
+    # With one mount and no rules "auto" mediates what "writes" does: that is measured once a view, to show it.
+    for scope, view, parts in (("auto", "host", ALL_PARTS), ("writes", "host", {"calls"}), ("all", "host", ALL_PARTS - {"starts", "memory"}),
+                               ("auto", "private", ALL_PARTS), ("writes", "private", {"calls"}), ("all", "private", {"calls", "work"})):
+        name = f"sessionctl {scope}" + (", private view" if view == "private" else "")
+        found.append(Sandbox(name, own(build, scope, view), "own", parts))
+    found.append(Sandbox("sessionctl all, one cpu", pinned(own(build, "all", "host")), "own", {"calls"}))
     for name, wrap in peers().items():
         found.append(Sandbox(name, wrap, "peer"))
     return found
@@ -94,7 +117,7 @@ def versions():
     for name, command in commands.items():
         if shutil.which(command[0]):
             text = subprocess.run(command, capture_output=True, text=True).stdout
-            found = re.search(r"\d+\.\d[\w.]*", text)
+            found = re.search(r"\d[\d.]*\.\d[\w.]*", text)
             result[name] = found.group() if found else "?"
     result["kernel"] = os.uname().release
     return result
