@@ -21,8 +21,10 @@ constexpr int kMaxWorkers = 512;
 // Calls that wait may not take the last workers: those that would end the wait have to be
 // served.
 constexpr int kMaxBlockedCalls = kMaxWorkers - 64;
-// A worker that sees this many others idle goes away.
-constexpr int kSpareWorkers = 4;
+// One to take the next call, and one for the call after that.
+constexpr int kReceivers = 2;
+// A worker that sees this many others asleep goes away.
+constexpr int kSleepers = 3;
 
 bool Has(const SyscallRow& row, ArgRole role) {
   return std::any_of(row.args.begin(), row.args.end(),
@@ -43,10 +45,12 @@ Mediator::Mediator(const SessionView& session, Notifier notifier, AuditSink* aud
     : session_(session),
       notifier_(std::move(notifier)),
       audit_(audit),
-      blocking_(notifier_, kMaxBlockedCalls) {}
+      blocking_(notifier_, kMaxBlockedCalls) {
+  sem_init(&woken_, 0, 0);
+}
 
 bool Mediator::Start() {
-  idle_ = 1;
+  receivers_ = 1;
   return StartWorker();
 }
 
@@ -55,7 +59,8 @@ void* Mediator::WorkerMain(void* self) {
   return nullptr;
 }
 
-// The new worker is counted idle by whoever starts it, before it runs.
+// The new worker is counted as a receiver by whoever starts it, before it runs; so is one that is
+// woken.
 bool Mediator::StartWorker() {
   ++workers_;
   const bool started = StartDetachedThread(&Mediator::WorkerMain, this);
@@ -64,9 +69,41 @@ bool Mediator::StartWorker() {
 }
 
 void Mediator::EnsureReceiver() {
-  if (--idle_ > 0 || workers_ >= kMaxWorkers) return;
-  ++idle_;
-  if (!StartWorker()) --idle_;  // out of threads: calls wait until one is free
+  if (--receivers_ > 0) return;
+  ++receivers_;
+  if (WakeOne()) return;
+  // Else out of threads: calls wait until one is free.
+  if (workers_ >= kMaxWorkers || !StartWorker()) --receivers_;
+}
+
+bool Mediator::WakeOne() {
+  int sleepers = sleepers_;
+  while (sleepers > 0) {
+    if (sleepers_.compare_exchange_weak(sleepers, sleepers - 1)) {
+      sem_post(&woken_);
+      return true;
+    }
+  }
+  return false;
+}
+
+// In one step: whoever takes a call meanwhile counts on those that are left.
+bool Mediator::StopReceiving() {
+  int receivers = receivers_;
+  while (receivers > kReceivers) {
+    if (receivers_.compare_exchange_weak(receivers, receivers - 1)) return true;
+  }
+  return false;
+}
+
+bool Mediator::Sleep() {
+  int sleepers = sleepers_;
+  do {
+    if (sleepers >= kSleepers) return false;
+  } while (!sleepers_.compare_exchange_weak(sleepers, sleepers + 1));
+  while (sem_wait(&woken_) != 0) {  // EINTR
+  }
+  return true;
 }
 
 void Mediator::Work() {
@@ -79,17 +116,16 @@ void Mediator::Work() {
     if (!call.ok()) {
       const bool goes_on = call.error() == ENOENT && !notifier_.HasEnded();  // trap 5
       if (goes_on || call.error() == EINTR) continue;
-      --idle_;
+      --receivers_;
       --workers_;
-      return;  // the session has ended
+      return;  // the session has ended; sleepers sleep until the process ends
     }
     EnsureReceiver();
     Serve(*call);
-    if (++idle_ > kSpareWorkers) {
-      --idle_;
-      --workers_;
-      return;
-    }
+    ++receivers_;
+    if (!StopReceiving() || Sleep()) continue;
+    --workers_;
+    return;
   }
 }
 

@@ -6,8 +6,13 @@
 // sure that another waits for the next (a new thread if need be, up to a bound), so a call that
 // hangs holds up only itself (trap 15) and calls are received at once (trap 1). Each has its own
 // CLONE_FS, hence its own umask.
+//
+// A call wakes everybody who waits in Receive() (kernel/seccomp.c, recv_wait_event: no exclusive
+// waiters), so few do. Who is left over sleeps, and is woken when a receiver is missing.
 #ifndef SUPERVISOR_MEDIATOR_MEDIATOR_H_
 #define SUPERVISOR_MEDIATOR_MEDIATOR_H_
+
+#include <semaphore.h>
 
 #include <atomic>
 #include <cstdint>
@@ -49,6 +54,12 @@ class Mediator {
   bool StartWorker();
   void Work();
   void EnsureReceiver();
+  // False: nobody sleeps.
+  bool WakeOne();
+  // False: there are not so many receivers that one may be missing.
+  bool StopReceiving();
+  // Until woken, as a receiver. False: enough others sleep already.
+  bool Sleep();
   void Serve(const Notification& call);
   Reply Answer(const Notification& call);
   void Send(const Notification& call, Reply reply);
@@ -60,7 +71,9 @@ class Mediator {
   Terminals terminals_;
   BoundNames bound_names_;
   std::atomic<int> workers_ = 0;
-  std::atomic<int> idle_ = 0;
+  std::atomic<int> receivers_ = 0;  // in Receive(), or on the way there
+  std::atomic<int> sleepers_ = 0;   // that nobody has woken yet
+  sem_t woken_;
   CallCounters own_counters_;
   CallCounters* counters_ = &own_counters_;
 };
