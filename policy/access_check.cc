@@ -50,6 +50,30 @@ Verdict CheckNamedSocket(const CompiledPolicy& policy, const std::string& path) 
   return {EACCES, "no rule of network.unix, and no mount with mode=rw"};
 }
 
+bool MakesName(Operation operation) {
+  return operation == Operation::kCreate || operation == Operation::kCreateLink ||
+         operation == Operation::kRenameTo;
+}
+
+// A hidden name is not there, so what needs it to be there finds nothing. To make one is refused,
+// whether something stands there or not: the answer depends on the policy alone.
+Verdict CheckHide(const AccessRequest& request) {
+  const GlobSet& hide = request.mount->hide;
+  if (hide.empty()) return {};
+  const Operation operation = request.operation;
+  if (const std::string* rule = hide.Match(request.path); rule != nullptr) {
+    const size_t slash = request.path.rfind('/');
+    const bool below =
+        slash != std::string_view::npos && hide.Match(request.path.substr(0, slash)) != nullptr;
+    return {MakesName(operation) && !below ? EACCES : ENOENT, absl::StrCat("hide ", *rule)};
+  }
+  const bool two_ends = ChangesNames(operation) || operation == Operation::kLinkFrom;
+  if (!two_ends || request.other_path.empty()) return {};
+  const std::string* rule = hide.Match(request.other_path);
+  if (rule == nullptr) return {};
+  return {operation == Operation::kRenameTo ? ENOENT : EACCES, absl::StrCat("hide ", *rule)};
+}
+
 Verdict CheckDeny(const AccessRequest& request) {
   const GlobSet& deny = request.mount->deny;
   const std::string* rule = deny.Match(request.path);
@@ -121,6 +145,7 @@ Verdict CheckMoveChangesCover(const AccessRequest& request) {
     return !globs.StillCoveredAfterRename(request.path, request.other_path, &rule) ||
            !globs.StillCoveredAfterRename(request.other_path, request.path, &rule);
   };
+  if (changes(request.mount->hide)) return {EACCES, absl::StrCat("hide ", *rule, " below it")};
   if (changes(request.mount->deny)) return {EACCES, absl::StrCat("deny ", *rule, " below it")};
   if (changes(request.mount->read_only)) {
     return {EROFS, absl::StrCat("read_only ", *rule, " below it")};
@@ -137,6 +162,9 @@ Verdict CheckLinkOnTheWay(const AccessRequest& request) {
   const size_t stem = slash == std::string_view::npos ? 0 : slash + 1;
   const std::string unknown = absl::StrCat(std::string(request.path.substr(0, stem)), "\x01");
   const std::string* rule = nullptr;
+  if (!request.mount->hide.StillCoveredAfterRename(request.path, unknown, &rule)) {
+    return {EACCES, absl::StrCat("hide ", *rule, " below it")};
+  }
   if (!request.mount->deny.StillCoveredAfterRename(request.path, unknown, &rule)) {
     return {EACCES, absl::StrCat("deny ", *rule, " below it")};
   }
@@ -149,6 +177,7 @@ Verdict CheckLinkOnTheWay(const AccessRequest& request) {
 // Whoever connects to a socket makes its owner act: that asks for as much as writing does.
 Verdict CheckConnect(const CompiledPolicy& policy, const AccessRequest& request) {
   if (request.mount == nullptr) return CheckNamedSocket(policy, std::string(request.path));
+  if (Verdict verdict = CheckHide(request); !verdict.allowed()) return verdict;
   if (Verdict verdict = CheckDeny(request); !verdict.allowed()) return verdict;
   if (Verdict verdict = CheckNestedMounts(policy, request); !verdict.allowed()) return verdict;
   if (Verdict verdict = CheckReadOnly(request); !verdict.allowed()) {
@@ -176,12 +205,16 @@ const char* OperationName(Operation operation) {
     case Operation::kLinkFrom: return "link_from";
     case Operation::kMetadata: return "metadata";
     case Operation::kConnect: return "connect";
+    case Operation::kLookUp: return "look_up";
   }
   return "?";
 }
 
 Verdict CheckAccess(const CompiledPolicy& policy, const AccessRequest& request) {
   if (request.operation == Operation::kConnect) return CheckConnect(policy, request);
+  if (request.operation == Operation::kLookUp) {  // whatever is not hidden, as natively
+    return request.mount == nullptr ? Verdict{} : CheckHide(request);
+  }
   if (request.mount == nullptr) return CheckSystemGrant(policy, request);
   if (request.path.empty() && ChangesNames(request.operation)) {
     return {EBUSY, absl::StrCat("the root of mount ", request.mount->mount.guest)};
@@ -191,6 +224,7 @@ Verdict CheckAccess(const CompiledPolicy& policy, const AccessRequest& request) 
       request.operation == Operation::kMetadata) {
     return {EPERM, "filesystem.shared_memory"};
   }
+  if (Verdict verdict = CheckHide(request); !verdict.allowed()) return verdict;
   if (Verdict verdict = CheckDeny(request); !verdict.allowed()) return verdict;
   if (Verdict verdict = CheckNestedMounts(policy, request); !verdict.allowed()) return verdict;
   if (Verdict verdict = CheckReadOnly(request); !verdict.allowed()) return verdict;

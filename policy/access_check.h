@@ -22,6 +22,7 @@ enum class Operation {
   kLinkFrom,    // the object that gets a second name
   kMetadata,    // mode, owner, times, xattrs
   kConnect,     // a UNIX socket is connected or sent to
+  kLookUp,      // looked at: stat, access, readlink … (mediated only where names are hidden)
 };
 
 const char* OperationName(Operation operation);
@@ -44,9 +45,10 @@ struct Verdict {
   bool allowed() const { return error == 0; }
 };
 
-// Errors given: EROFS (a read-only mount or glob), EACCES (deny, outside every grant, a device
-// inside a mount), EPERM (hardlinks = "single": making a link), EACCES (hardlinks = "single": using
-// a file with two names), EBUSY (the mount's own root is renamed or removed).
+// Errors given: ENOENT (a hidden name, or below one), EROFS (a read-only mount or glob), EACCES
+// (making a hidden name, deny, outside every grant, a device inside a mount), EPERM (hardlinks =
+// "single": making a link), EACCES (hardlinks = "single": using a file with two names), EBUSY (the
+// mount's own root is renamed or removed).
 Verdict CheckAccess(const CompiledPolicy& policy, const AccessRequest& request);
 
 }  // namespace sessionctl

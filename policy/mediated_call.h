@@ -32,6 +32,7 @@ struct MediatedCall {
     kMediatedSends,    // the network's plan says so of sends
     kMediatedListens,  // … of listen
     kShortenedNames,   // sockets are bound by their last name in some mount
+    kHiddenNames,      // some mount hides names
   };
   int nr;
   const char* name;

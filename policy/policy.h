@@ -50,6 +50,7 @@ struct Mount {
   bool create = false;                 // make the directory (mode 0700) when it is missing
   std::vector<std::string> deny;       // globs relative to the mount; `**` spans directories
   std::vector<std::string> read_only;  // likewise
+  std::vector<std::string> hide;       // likewise: names that are not there for the session
   SymlinkRule symlinks = SymlinkRule::kBeneath;
   HardlinkRule hardlinks = HardlinkRule::kAny;
   int64_t max_bytes = kUnlimited;  // that the session adds to the mount

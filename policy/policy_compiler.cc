@@ -151,7 +151,9 @@ absl::StatusOr<std::vector<CompiledMount>> CompileMounts(const std::vector<Mount
     if (!deny.ok()) return deny.status();
     absl::StatusOr<GlobSet> read_only = CompileGlobs(mount, "read_only", mount.read_only);
     if (!read_only.ok()) return read_only.status();
-    result.push_back({mount, *std::move(deny), *std::move(read_only)});
+    absl::StatusOr<GlobSet> hide = CompileGlobs(mount, "hide", mount.hide);
+    if (!hide.ok()) return hide.status();
+    result.push_back({mount, *std::move(deny), *std::move(read_only), *std::move(hide)});
   }
   std::stable_sort(result.begin(), result.end(),
                    [](const CompiledMount& a, const CompiledMount& b) {
@@ -189,6 +191,9 @@ std::string ReasonToMediateReads(const CompiledPolicy& compiled) {
     return "a link in a mount must not lead a read into the session's own /tmp";
   }
   for (const Mount& mount : mounts) {
+    if (!mount.hide.empty()) {
+      return absl::StrCat("mount ", mount.host, " hides names, which Landlock cannot express");
+    }
     if (!mount.deny.empty()) {
       return absl::StrCat("mount ", mount.host, " has deny rules, which Landlock cannot express");
     }
@@ -350,6 +355,11 @@ LimitsPolicy WithOverlayLimits(const SessionPolicy& policy) {
 }
 
 }  // namespace
+
+bool HidesNames(const std::vector<CompiledMount>& mounts) {
+  return std::any_of(mounts.begin(), mounts.end(),
+                     [](const CompiledMount& mount) { return !mount.hide.empty(); });
+}
 
 absl::StatusOr<CompiledPolicy> CompilePolicy(const SessionPolicy& policy,
                                              const PolicyVariables& variables,

@@ -26,6 +26,7 @@ struct CompiledMount {
   Mount mount;
   GlobSet deny;
   GlobSet read_only;
+  GlobSet hide;
   // The session's own /dev/shm, made by the broker's parent, who must be able to remove it.
   bool is_shared_memory = false;
   // The /tmp of a private view: in memory, and no directory of the host's.
@@ -33,6 +34,9 @@ struct CompiledMount {
   // Of an overlay, from when the broker's parent has made its layers.
   OverlayDirectories overlay;
 };
+
+// Has any mount names that are not there for the session?
+bool HidesNames(const std::vector<CompiledMount>& mounts);
 
 // A path outside every mount: read-only tree, or a device.
 struct SystemGrant {

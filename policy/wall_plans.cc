@@ -94,10 +94,13 @@ void AddGrant(std::string path, uint64_t access, std::string reason, LandlockPla
 
 // What of open and openat the kernel may do alone. Flags are an int: only its low bits are looked
 // at (trap 22). With O_PATH the kernel ignores every other flag but O_DIRECTORY and O_NOFOLLOW
-// (fs/open.c, build_open_flags).
-std::vector<FilterCase> OpenCases(unsigned flags_arg, bool reads_mediated) {
-  std::vector<FilterCase> cases = {{{{flags_arg, O_PATH, O_PATH}}, FilterAction::kAllow}};
-  if (reads_mediated) return cases;
+// (fs/open.c, build_open_flags). It looks a name up all the same.
+std::vector<FilterCase> OpenCases(unsigned flags_arg, const CompiledPolicy& compiled) {
+  std::vector<FilterCase> cases;
+  if (!HidesNames(compiled.mounts)) {
+    cases.push_back({{{flags_arg, O_PATH, O_PATH}}, FilterAction::kAllow});
+  }
+  if (compiled.reads_mediated) return cases;
   for (const uint64_t bit :
        {uint64_t{O_WRONLY}, uint64_t{O_RDWR}, uint64_t{O_CREAT}, uint64_t{O_TRUNC}, kTmpfileBit}) {
     cases.push_back({{{flags_arg, bit, bit}}, FilterAction::kNotify});
@@ -105,12 +108,12 @@ std::vector<FilterCase> OpenCases(unsigned flags_arg, bool reads_mediated) {
   return cases;
 }
 
-std::vector<FilterRule> MediatedRules(const MediatedCall& call, bool reads_mediated) {
+std::vector<FilterRule> MediatedRules(const MediatedCall& call, const CompiledPolicy& compiled) {
   switch (call.when) {
     case MediatedCall::When::kAlways: break;
     case MediatedCall::When::kUnlessRead:
-      return RulesInOrder(call.nr, OpenCases(static_cast<unsigned>(call.flags_arg), reads_mediated),
-                          reads_mediated ? FilterAction::kNotify : FilterAction::kAllow);
+      return RulesInOrder(call.nr, OpenCases(static_cast<unsigned>(call.flags_arg), compiled),
+                          compiled.reads_mediated ? FilterAction::kNotify : FilterAction::kAllow);
     case MediatedCall::When::kUnlessNative: {
       std::vector<FilterCase> cases;
       for (const std::vector<FilterCondition>& form : call.native) {
@@ -127,7 +130,7 @@ std::vector<FilterRule> MediatedRules(const MediatedCall& call, bool reads_media
 bool ShortensSocketNames(const CompiledPolicy& compiled) {
   for (const CompiledMount& mount : compiled.mounts) {
     if (!mount.mount.is_writable()) continue;
-    if (!mount.deny.empty() || !mount.read_only.empty()) return true;
+    if (!mount.deny.empty() || !mount.read_only.empty() || !mount.hide.empty()) return true;
     for (const CompiledMount& other : compiled.mounts) {
       if (&other != &mount && IsAtOrBelow(other.mount.guest, mount.mount.guest)) return true;
     }
@@ -221,6 +224,7 @@ bool IsMediated(const CompiledPolicy& compiled, const MediatedCall& call) {
     case MediatedCall::Under::kMediatedSends: return compiled.network.sends_mediated;
     case MediatedCall::Under::kMediatedListens: return compiled.network.listen_mediated;
     case MediatedCall::Under::kShortenedNames: return ShortensSocketNames(compiled);
+    case MediatedCall::Under::kHiddenNames: return HidesNames(compiled.mounts);
   }
   return true;
 }
@@ -229,7 +233,7 @@ FilterPlan PlanFilter(const CompiledPolicy& compiled,
                       const std::vector<MediatedCall>& mediated_calls) {
   std::map<int, std::vector<FilterRule>> rules;
   for (const MediatedCall& call : mediated_calls) {
-    if (IsMediated(compiled, call)) rules[call.nr] = MediatedRules(call, compiled.reads_mediated);
+    if (IsMediated(compiled, call)) rules[call.nr] = MediatedRules(call, compiled);
   }
   for (const auto& [nr, cases] : DeniedCases(compiled)) {
     rules.try_emplace(nr, RulesInOrder(nr, cases, FilterAction::kAllow));

@@ -31,7 +31,10 @@ struct MountView {
 
   const std::string& guest() const { return rules->mount.guest; }
   // Must every object be looked at by its real path, because a rule depends on it?
-  bool has_path_rules() const { return !rules->deny.empty() || !rules->read_only.empty(); }
+  bool has_path_rules() const {
+    return !rules->deny.empty() || !rules->read_only.empty() || hides();
+  }
+  bool hides() const { return !rules->hide.empty(); }
 };
 
 // What d_path writes behind the path of an unlinked object. A name may end so, too.

@@ -14,12 +14,23 @@ constexpr Operation kAllOperations[] = {
     Operation::kRemove,   Operation::kCreateLink, Operation::kRenameFrom,
     Operation::kRenameTo, Operation::kLinkFrom,   Operation::kMetadata};
 
+bool MakesName(Operation operation) {
+  return operation == Operation::kCreate || operation == Operation::kCreateLink ||
+         operation == Operation::kRenameTo;
+}
+
 CompiledMount MakeMount(const std::string& path, const std::vector<std::string>& deny = {},
                         const std::vector<std::string>& read_only = {}) {
   CompiledMount mount;
   mount.mount.host = mount.mount.guest = mount.mount.alias = path;
   mount.deny = *GlobSet::Compile(deny);
   mount.read_only = *GlobSet::Compile(read_only);
+  return mount;
+}
+
+CompiledMount MakeHidingMount(const std::string& path, const std::vector<std::string>& hide) {
+  CompiledMount mount = MakeMount(path);
+  mount.hide = *GlobSet::Compile(hide);
   return mount;
 }
 
@@ -80,6 +91,51 @@ TEST(AccessCheck, DenyGlobIsCheckedAtBothEnds) {
   EXPECT_EQ(Check(policy, Operation::kRenameTo, "a", ".env").error, EACCES);
   EXPECT_EQ(Check(policy, Operation::kLinkFrom, "a", ".env").error, EACCES);
   EXPECT_EQ(Check(policy, Operation::kLinkFrom, ".env", "a").error, EACCES);
+}
+
+// What needs the name finds nothing; what would make it is refused, whether or not it is there.
+TEST(AccessCheck, HiddenNameIsNotThereAndCannotBeMade) {
+  const CompiledPolicy policy = MakePolicy({MakeHidingMount("/m", {"**/.env", "secrets"})});
+  for (const Operation operation : kAllOperations) {
+    for (const char* path : {"x/.env", "secrets"}) {
+      const Verdict verdict = Check(policy, operation, path);
+      EXPECT_EQ(verdict.error, MakesName(operation) ? EACCES : ENOENT) << OperationName(operation);
+      EXPECT_TRUE(verdict.rule.starts_with("hide ")) << verdict.rule;
+    }
+    EXPECT_EQ(Check(policy, operation, "secrets/x").error, ENOENT) << OperationName(operation);
+    EXPECT_EQ(Check(policy, operation, "secrets/.env").error, ENOENT) << OperationName(operation);
+  }
+  EXPECT_EQ(Check(policy, Operation::kLookUp, "x/.env").error, ENOENT);
+  EXPECT_EQ(Check(policy, Operation::kConnect, "secrets/s").error, ENOENT);
+  EXPECT_TRUE(Check(policy, Operation::kRead, "x/env").allowed());
+}
+
+TEST(AccessCheck, HideGlobIsCheckedAtBothEnds) {
+  const CompiledPolicy policy = MakePolicy({MakeHidingMount("/m", {".env"})});
+  EXPECT_EQ(Check(policy, Operation::kRenameFrom, "a", ".env").error, EACCES);
+  EXPECT_EQ(Check(policy, Operation::kRenameFrom, ".env", "a").error, ENOENT);
+  EXPECT_EQ(Check(policy, Operation::kRenameTo, "a", ".env").error, ENOENT);
+  EXPECT_EQ(Check(policy, Operation::kLinkFrom, "a", ".env").error, EACCES);
+  EXPECT_EQ(Check(policy, Operation::kLinkFrom, ".env", "a").error, ENOENT);
+}
+
+TEST(AccessCheck, NoRenameUncoversAHiddenName) {
+  const CompiledPolicy policy = MakePolicy({MakeHidingMount("/m", {"a/secret", "**/.env"})});
+  EXPECT_EQ(Check(policy, Operation::kRenameFrom, "a", "b").error, EACCES);
+  EXPECT_EQ(Check(policy, Operation::kRenameFrom, "b", "a").error, EACCES);
+  EXPECT_EQ(Check(policy, Operation::kCreateLink, "a").error, EACCES);
+  EXPECT_TRUE(Check(policy, Operation::kRenameFrom, "b", "c").allowed());
+}
+
+// Looking is as free as without the mediation that hiding takes.
+TEST(AccessCheck, LookingAtWhatIsNotHiddenIsAllowedEverywhere) {
+  CompiledMount mount = MakeHidingMount("/m", {".env"});
+  mount.deny = *GlobSet::Compile({"denied"});
+  mount.mount.hardlinks = HardlinkRule::kSingle;
+  const CompiledPolicy policy = MakePolicy({mount});
+  EXPECT_TRUE(Check(policy, Operation::kLookUp, "a").allowed());
+  EXPECT_TRUE(Check(policy, Operation::kLookUp, "denied").allowed());
+  EXPECT_TRUE(CheckOutside(policy, Operation::kLookUp, "/root/x").allowed());
 }
 
 TEST(AccessCheck, RenameOfAnAncestorOfADeniedNameIsRefused) {
