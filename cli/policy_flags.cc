@@ -179,6 +179,7 @@ absl::Status AddMounts(const PolicyFlags& flags, SessionPolicy& policy) {
     mount.deny.insert(mount.deny.end(), flags.deny_globs.begin(), flags.deny_globs.end());
     mount.read_only.insert(mount.read_only.end(), flags.read_only_globs.begin(),
                            flags.read_only_globs.end());
+    mount.hide.insert(mount.hide.end(), flags.hide_globs.begin(), flags.hide_globs.end());
   }
   return absl::OkStatus();
 }
@@ -277,6 +278,8 @@ void AddGrantFlags(CLI::App& app, PolicyFlags& flags) {
           "Deny matching paths in every mount; ** spans directories");
   AddList(app, "--read-only", flags.read_only_globs, "GLOB",
           "Make matching paths read-only in every mount");
+  AddList(app, "--hide", flags.hide_globs, "GLOB",
+          "Make matching names absent in every mount: not found, not listed");
   AddList(app, "--device", flags.devices, "PATH", "Grant a device node");
 }
 

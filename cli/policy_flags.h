@@ -18,7 +18,7 @@ namespace sessionctl {
 
 struct PolicyFlags {
   std::vector<std::string> mounts, read_only_paths, executable_paths, writable_paths;
-  std::vector<std::string> deny_globs, read_only_globs;
+  std::vector<std::string> deny_globs, read_only_globs, hide_globs;
   std::vector<std::string> devices, environment, profiles;
   std::vector<std::string> allow_groups, deny_groups, capabilities;
   std::vector<std::string> destinations, listen_addresses, unix_sockets;

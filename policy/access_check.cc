@@ -50,6 +50,17 @@ Verdict CheckNamedSocket(const CompiledPolicy& policy, const std::string& path) 
   return {EACCES, "no rule of network.unix, and no mount with mode=rw"};
 }
 
+Verdict CheckReadOnly(const AccessRequest& request) {
+  if (request.operation == Operation::kRead) return {};
+  const CompiledMount& mount = *request.mount;
+  if (!mount.mount.is_writable()) {
+    return {EROFS, absl::StrCat("mount ", mount.mount.guest, " mode=ro")};
+  }
+  const std::string* rule = mount.read_only.Match(request.path);
+  if (rule != nullptr) return {EROFS, absl::StrCat("read_only ", *rule)};
+  return {};
+}
+
 bool MakesName(Operation operation) {
   return operation == Operation::kCreate || operation == Operation::kCreateLink ||
          operation == Operation::kRenameTo;
@@ -65,13 +76,17 @@ Verdict CheckHide(const AccessRequest& request) {
     const size_t slash = request.path.rfind('/');
     const bool below =
         slash != std::string_view::npos && hide.Match(request.path.substr(0, slash)) != nullptr;
-    return {MakesName(operation) && !below ? EACCES : ENOENT, absl::StrCat("hide ", *rule)};
+    if (below || !MakesName(operation)) return {ENOENT, absl::StrCat("hide ", *rule)};
+    Verdict read_only = CheckReadOnly(request);
+    return read_only.allowed() ? Verdict{EACCES, absl::StrCat("hide ", *rule)} : read_only;
   }
   const bool two_ends = ChangesNames(operation) || operation == Operation::kLinkFrom;
   if (!two_ends || request.other_path.empty()) return {};
   const std::string* rule = hide.Match(request.other_path);
   if (rule == nullptr) return {};
-  return {operation == Operation::kRenameTo ? ENOENT : EACCES, absl::StrCat("hide ", *rule)};
+  if (operation == Operation::kRenameTo) return {ENOENT, absl::StrCat("hide ", *rule)};
+  Verdict read_only = CheckReadOnly(request);
+  return read_only.allowed() ? Verdict{EACCES, absl::StrCat("hide ", *rule)} : read_only;
 }
 
 Verdict CheckDeny(const AccessRequest& request) {
@@ -121,17 +136,6 @@ Verdict CheckObject(const CompiledPolicy& policy, const AccessRequest& request) 
   if (UsesObject(operation) && request.is_regular && request.link_count > 1) {
     return {EACCES, "hardlinks = \"single\""};
   }
-  return {};
-}
-
-Verdict CheckReadOnly(const AccessRequest& request) {
-  if (request.operation == Operation::kRead) return {};
-  const CompiledMount& mount = *request.mount;
-  if (!mount.mount.is_writable()) {
-    return {EROFS, absl::StrCat("mount ", mount.mount.guest, " mode=ro")};
-  }
-  const std::string* rule = mount.read_only.Match(request.path);
-  if (rule != nullptr) return {EROFS, absl::StrCat("read_only ", *rule)};
   return {};
 }
 

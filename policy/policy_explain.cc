@@ -50,6 +50,10 @@ void AppendMount(const CompiledMount& compiled, std::string* text) {
   if (!mount.read_only.empty()) {
     absl::StrAppend(text, "      read_only ", Quoted(mount.read_only), "\n");
   }
+  if (!mount.hide.empty()) {
+    absl::StrAppend(text, "      hide ", Quoted(mount.hide),
+                    ": by the broker, which looks names up and lists directories\n");
+  }
   if (mount.max_bytes != kUnlimited) {
     absl::StrAppend(text, "      max_bytes ", FormatSize(mount.max_bytes),
                     ": EDQUOT to the next open; ends the session beyond (the broker looks)\n");
@@ -195,13 +199,22 @@ void AppendNotes(const CompiledPolicy& compiled, std::string* text) {
     absl::StrAppend(text, "Missing: ", wall, "\n");
   }
   bool exec_and_deny = false;
+  bool exec_and_hide = false;
   for (const CompiledMount& mount : compiled.mounts) {
     exec_and_deny = exec_and_deny || (mount.mount.exec && !mount.mount.deny.empty());
+    exec_and_hide = exec_and_hide || (mount.mount.exec && !mount.mount.hide.empty());
   }
   if (exec_and_deny) {
     absl::StrAppend(text,
                     "Note: Landlock cannot subtract. In a mount with exec, a deny rule hides a "
                     "file's content from\n      open, but does not stop its execution.\n");
+  }
+  if (HidesNames(compiled.mounts)) {
+    absl::StrAppend(
+        text,
+        "Note: The kernel alone changes the working directory and executes programs. "
+        "Whoever guesses a hidden\n      name learns by that whether it is there",
+        exec_and_hide ? ", and in a mount with exec can execute a hidden program.\n" : ".\n");
   }
   if (HasNestedMounts(compiled)) {
     absl::StrAppend(text,
@@ -216,13 +229,14 @@ void AppendCallLine(const std::string& name, const std::string& why, std::string
                   "\n");
 }
 
-std::string MediatedReason(const MediatedCall& call, bool reads_mediated) {
+std::string MediatedReason(const MediatedCall& call, const CompiledPolicy& compiled) {
   if (call.use[0] != '\0') return call.use;
   if (call.when != MediatedCall::When::kUnlessRead) {
     return "creates, changes or removes a name or metadata";
   }
-  return reads_mediated ? "all but O_PATH, which opens no content"
-                        : "all that may write or create; O_RDONLY and O_PATH are native";
+  if (HidesNames(compiled.mounts)) return "all, O_PATH too: it looks a name up";
+  return compiled.reads_mediated ? "all but O_PATH, which opens no content"
+                                 : "all that may write or create; O_RDONLY and O_PATH are native";
 }
 
 const char* ErrorName(int error) {
@@ -296,7 +310,7 @@ void AppendCalls(const CompiledPolicy& compiled, const std::vector<MediatedCall>
   for (const MediatedCall& call : mediated_calls) {
     if (!IsMediated(compiled, call)) continue;
     mediated.insert(call.name);
-    AppendCallLine(call.name, MediatedReason(call, compiled.reads_mediated), text);
+    AppendCallLine(call.name, MediatedReason(call, compiled), text);
   }
   AppendDenied(compiled, mediated, text);
   const std::set<std::string> denied = DeniedOutright(compiled);

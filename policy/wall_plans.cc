@@ -206,12 +206,22 @@ bool IsDenied(const CompiledPolicy& compiled, const SyscallGroup& group) {
   return std::string(group.name) != kIpcGroup || compiled.ipc == IpcPlan::kRefused;
 }
 
+// As on a file system that has no handles: nobody in a session may open one.
+SyscallGroup HiddenNamesGroup() {
+  return {"hidden_names",
+          "tells of a name without looking whether it is hidden",
+          "",
+          "",
+          {{"name_to_handle_at", EOPNOTSUPP}}};
+}
+
 std::vector<SyscallGroup> DeniedGroups(const CompiledPolicy& compiled) {
   std::vector<SyscallGroup> denied;
   for (const SyscallGroup& group : SyscallGroups()) {
     if (IsDenied(compiled, group)) denied.push_back(group);
   }
   denied.push_back(NetworkGroup(compiled.network));
+  if (HidesNames(compiled.mounts)) denied.push_back(HiddenNamesGroup());
   return denied;
 }
 

@@ -76,8 +76,9 @@ int CallContext::CheckObject(Operation operation, const PinnedObject& object) {
   request.link_count = object.info.st_nlink;
   // Landlock stops neither metadata changes nor connecting to a socket file: those are always
   // decided by where the object really is.
-  const bool by_path = operation == Operation::kMetadata || operation == Operation::kConnect ||
-                       DecidesByPath(object.mount);
+  bool by_path = operation == Operation::kMetadata || operation == Operation::kConnect ||
+                 DecidesByPath(object.mount);
+  if (operation == Operation::kLookUp) by_path = object.mount != nullptr && object.mount->hides();
   std::string path;
   if (by_path) {
     SysResult<std::string> real = resolver_.PathForRules(object.fd.get(), object.mount);

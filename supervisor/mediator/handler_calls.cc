@@ -41,6 +41,12 @@ std::vector<BrokerCall> SendingMany() {
   return calls;
 }
 
+// The answer stands in the caller's memory.
+std::vector<BrokerCall> Telling(std::vector<BrokerCall> calls = {}) {
+  calls.push_back({"process_vm_writev"});
+  return calls;
+}
+
 using CallsByHandler = std::map<SyscallHandler, std::vector<BrokerCall>>;
 
 // By descriptor where there is such a form. By path only where the kernel has no other for what was
@@ -95,6 +101,17 @@ CallsByHandler MakeCalls() {
       {HandleSendto, Sending()},
       {HandleSendmsg, Sending()},
       {HandleSendmmsg, SendingMany()},
+      {HandleStat, Telling()},
+      {HandleStatx, Telling()},
+      {HandleAccess, {{"faccessat2"}}},
+      {HandleReadlink, Telling()},
+      {HandleStatfs, Telling()},
+      {HandleGetxattr, Telling({{"getxattr"}})},
+      {HandleListxattr, Telling({{"listxattr"}})},
+      {HandleFileGetattr, Telling({{"file_getattr", {IntIs(4, 0)}}})},
+      {HandleInotifyAddWatch, {{"inotify_add_watch"}}},
+      {HandleGetdents64, Telling()},
+      {HandleGetdents, Telling()},
       {HandleIoprioSet, WithTaskCheck({{"ioprio_set", {IntIs(0, kIoprioWhoProcess)}}})},
   };
 }

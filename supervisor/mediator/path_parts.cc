@@ -1,5 +1,6 @@
 #include "supervisor/mediator/path_parts.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace sessionctl {
@@ -24,6 +25,21 @@ bool EndsWithSlash(const std::string& path) {
   if (path.empty()) return false;
   return path.back() == '/' || path == "." || path.ends_with("/.");
 }
+
+bool HasDotDot(const std::string& path) {
+  const std::vector<std::string> components = PathComponents(path);
+  return std::find(components.begin(), components.end(), "..") != components.end();
+}
+
+std::string WithoutDots(const std::string& path) {
+  std::string text;
+  for (const std::string& component : PathComponents(path)) {
+    if (component != ".") text += (text.empty() ? "" : "/") + component;
+  }
+  return text;
+}
+
+std::string OrDot(const std::string& path) { return path.empty() ? "." : path; }
 
 std::string NormalizeUntilDotDot(const std::string& path) {
   std::string normal;

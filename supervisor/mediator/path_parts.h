@@ -14,6 +14,13 @@ std::vector<std::string> PathComponents(const std::string& path);
 // Whether it must be a directory for the sake of its end: "x/", "x/.", ".".
 bool EndsWithSlash(const std::string& path);
 
+bool HasDotDot(const std::string& path);
+// The components with single slashes between them, without any ".".
+std::string WithoutDots(const std::string& path);
+
+// "." for the place itself.
+std::string OrDot(const std::string& path);
+
 // Collapses "//" and "/./" up to the first "..", behind which a name may stand for a link and
 // nothing is touched. Keeps a trailing slash. For absolute paths.
 std::string NormalizeUntilDotDot(const std::string& path);

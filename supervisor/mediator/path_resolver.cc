@@ -17,14 +17,6 @@ namespace {
 // The caller's own RESOLVE_ flags that tie a resolution to its dirfd.
 constexpr uint64_t kAnchoredFlags = kResolveBeneath | kResolveInRoot;
 
-// A walk can refuse links, too; the other flags only the kernel can keep.
-bool MayWalk(uint64_t extra_resolve) {
-  return (extra_resolve & ~(kResolveNoMagiclinks | kResolveNoSymlinks)) == 0;
-}
-
-// openat2(RESOLVE_BENEATH) refuses with these what a walk may still find legal.
-bool WorthWalking(int error) { return error == EXDEV || error == ELOOP; }
-
 PinnedParent MakeParent(const MountView* mount, OwnedFd directory, const SplitPath& split) {
   PinnedParent parent;
   parent.mount = mount;
@@ -35,9 +27,9 @@ PinnedParent MakeParent(const MountView* mount, OwnedFd directory, const SplitPa
   return parent;
 }
 
-std::string OrDot(const std::string& path) { return path.empty() ? "." : path; }
+}  // namespace
 
-SysResult<PinnedObject> Pin(const MountView* mount, OwnedFd fd) {
+SysResult<PinnedObject> PathResolver::Pin(const MountView* mount, OwnedFd fd) {
   SysResult<struct stat> info = Fstat(fd.get());
   if (!info.ok()) return Errno(info.error());
   PinnedObject object;
@@ -47,17 +39,15 @@ SysResult<PinnedObject> Pin(const MountView* mount, OwnedFd fd) {
   return object;
 }
 
-// One resolution by the kernel, from outside the mounts. `real`: the path of what it found; ENOSYS
-// where a mount or /proc has a part in it, which only a walk may decide on.
-SysResult<OwnedFd> OpenOutside(const SessionView& session, int base, const std::string& path,
-                               const OpenHow& how, std::string* real) {
+SysResult<OwnedFd> PathResolver::OpenOutside(int base, const std::string& path, const OpenHow& how,
+                                             std::string* real) const {
   SysResult<OwnedFd> opened = OpenAt2(base, path.c_str(), how);
   if (!opened.ok()) return Errno(opened.error());
   SysResult<std::string> found = PathOfDescriptor(opened->get());
   if (!found.ok()) return Errno(found.error());
   std::string rest;
   std::string_view below;
-  if (PathIsWithin(*found, "/proc", &below) || session.MountOfRealPath(*found, &rest) != nullptr) {
+  if (PathIsWithin(*found, "/proc", &below) || session_.MountOfRealPath(*found, &rest) != nullptr) {
     return Errno(ENOSYS);
   }
   *real = std::move(*found);
@@ -66,22 +56,16 @@ SysResult<OwnedFd> OpenOutside(const SessionView& session, int base, const std::
 
 // Outside the mounts everything is system grants: that is enough if what the kernel finds is
 // plainly a granted object.
-SysResult<PinnedObject> QuickOutside(const SessionView& session, const std::string& path,
-                                     bool follow) {
-  OpenHow how;
-  how.flags = O_PATH | O_CLOEXEC | (follow ? 0 : O_NOFOLLOW);
-  how.resolve = kResolveNoMagiclinks;
+SysResult<PinnedObject> PathResolver::QuickOutside(const std::string& path, bool follow) const {
   std::string real;
-  SysResult<OwnedFd> opened = OpenOutside(session, AT_FDCWD, path, how, &real);
+  SysResult<OwnedFd> opened = OpenOutside(AT_FDCWD, path, PathHow(follow), &real);
   if (!opened.ok()) return Errno(opened.error());
   std::string_view below;
-  for (const SystemGrant& grant : session.policy().system) {
+  for (const SystemGrant& grant : session_.policy().system) {
     if (PathIsWithin(real, grant.path, &below)) return Pin(nullptr, std::move(*opened));
   }
   return Errno(EXDEV);
 }
-
-}  // namespace
 
 PathWalker PathResolver::MakeWalker(const MountView* island, uint64_t extra_resolve) const {
   PathWalker walker(session_, task_, island, refusal_);
@@ -178,6 +162,7 @@ SysResult<PathResolver::Start> PathResolver::LocateRelative(const CallerPath& pa
       if (!found.ok()) return Errno(found.error());
       start.mount = *found;
     }
+    start.place = unnamed ? std::nullopt : std::optional<std::string>(below);
     if (options.own_anchor) {
       start.base = std::move(*base);
       start.rest = rest;
@@ -223,12 +208,14 @@ SysResult<PinnedObject> PathResolver::Object(const CallerPath& path, bool follow
   uint64_t flags = O_PATH | (follow ? 0 : O_NOFOLLOW);
   if (start->mount == nullptr) {
     if (extra_resolve != 0) return ObjectOutside(*start, flags, extra_resolve);
-    SysResult<PinnedObject> quick = QuickOutside(session_, start->walk, follow);
-    if (quick.ok()) return quick;
+    if (!MayPassHidden(start->walk)) {
+      SysResult<PinnedObject> quick = QuickOutside(start->walk, follow);
+      if (quick.ok()) return quick;
+    }
     return MakeWalker(nullptr).Object(WalkOrigin(), start->walk, follow);
   }
   if (extra_resolve != 0 || !session_.HasNestedMounts(*start->mount)) {
-    SysResult<OwnedFd> opened = OpenFrom(*start, OrDot(start->rest), flags, extra_resolve);
+    SysResult<OwnedFd> opened = OpenVisible(*start, OrDot(start->rest), flags, extra_resolve);
     if (opened.ok() && start->unnamed) {
       // Its own path may not be told either, so the decision rests on where it was reached from.
       SysResult<std::string> near = NearestPath(start->base.get());
@@ -253,6 +240,10 @@ SysResult<PinnedParent> PathResolver::Parent(const CallerPath& path, uint64_t ex
 }
 
 SysResult<PinnedParent> PathResolver::ParentFrom(const Start& start, uint64_t extra_resolve) const {
+  return MarkHidden(FindParent(start, extra_resolve));
+}
+
+SysResult<PinnedParent> PathResolver::FindParent(const Start& start, uint64_t extra_resolve) const {
   if (start.mount == nullptr || (extra_resolve == 0 && session_.HasNestedMounts(*start.mount))) {
     if (extra_resolve != 0) return ParentOutside(start, extra_resolve);
     if (IsLost(start)) return Errno(ENAMETOOLONG);
@@ -261,7 +252,7 @@ SysResult<PinnedParent> PathResolver::ParentFrom(const Start& start, uint64_t ex
   }
   SplitPath split = SplitLast(start.rest);
   SysResult<OwnedFd> opened =
-      OpenFrom(start, Searched(split.directory), O_PATH | O_DIRECTORY, extra_resolve);
+      OpenVisible(start, Searched(split.directory), O_PATH | O_DIRECTORY, extra_resolve);
   if (!opened.ok()) {
     if (!MayWalk(extra_resolve) || !WorthWalking(opened.error())) return Errno(opened.error());
     return MakeWalker(nullptr, extra_resolve).Parent(Origin(start), start.rest);
@@ -285,6 +276,7 @@ SysResult<PathResolver::Start> PathResolver::StartOfSecond(const Start& start,
   result.mount = start.mount;
   result.base = std::move(*base);
   result.below = start.below;
+  result.place = start.place;
   result.rest = second.path;
   return result;
 }
@@ -314,14 +306,15 @@ SysResult<OwnedFd> PathResolver::PinOutside(const Start& start, const std::strin
                                             uint64_t flags, uint64_t extra_resolve) const {
   const int base = start.base.valid() ? start.base.get() : AT_FDCWD;
   // The broker's /proc is not the caller's (trap 29).
-  if (path.find("proc") != std::string::npos || (start.base.valid() && OnProcfs(base))) {
+  if (path.find("proc") != std::string::npos || (start.base.valid() && OnProcfs(base)) ||
+      MayPassHidden(path)) {
     return Errno(ENOSYS);
   }
   OpenHow how;
   how.flags = flags | O_CLOEXEC;
   how.resolve = extra_resolve | kResolveNoMagiclinks;
   std::string real;
-  SysResult<OwnedFd> opened = OpenOutside(session_, base, path, how, &real);
+  SysResult<OwnedFd> opened = OpenOutside(base, path, how, &real);
   const bool asked = (extra_resolve & (kResolveNoMagiclinks | kResolveNoSymlinks)) != 0;
   if (!opened.ok() && opened.error() == ELOOP && !asked) return Errno(ENOSYS);
   return opened;
@@ -349,6 +342,13 @@ SysResult<PinnedParent> PathResolver::ParentOutside(const Start& start,
 SysResult<PinnedParent> PathResolver::ParentOfLink(const PinnedParent& at,
                                                    const std::string& target,
                                                    uint64_t extra_resolve, CallerPath* path) const {
+  return MarkHidden(FindParentOfLink(at, target, extra_resolve, path));
+}
+
+SysResult<PinnedParent> PathResolver::FindParentOfLink(const PinnedParent& at,
+                                                       const std::string& target,
+                                                       uint64_t extra_resolve,
+                                                       CallerPath* path) const {
   if (target.empty()) return Errno(ENOENT);
   if ((extra_resolve & kAnchoredFlags) != 0) {
     // From the anchor anew, through the directory that the link stands in.

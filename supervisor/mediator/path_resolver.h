@@ -14,11 +14,14 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
+#include <cerrno>
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "sandbox/base/owned_fd.h"
 #include "sandbox/base/sys_result.h"
+#include "sandbox/base/syscalls.h"
 #include "sandbox/remote_task.h"
 #include "supervisor/mediator/refusal.h"
 #include "supervisor/mediator/session_view.h"
@@ -43,6 +46,7 @@ struct PinnedParent {
   bool trailing_slash = false;
   bool is_mount_root =
       false;  // the path names the mount's own root: there is no parent; fd is the root, leaf "."
+  bool hidden = false;  // a `hide` rule covers the leaf: whatever stands there is not looked at
 
   // The leaf as the kernel has to see it, so that its own answers for "f/" hold (trap 34).
   std::string KernelLeaf() const { return trailing_slash ? leaf + "/" : leaf; }
@@ -71,6 +75,9 @@ class PathResolver {
   // mount, EBADF and ENOTDIR for the dirfd.
   SysResult<PinnedObject> Object(const CallerPath& path, bool follow,
                                  uint64_t extra_resolve = 0) const;
+  // The object, for a call that only looks at it (stat, readlink …): it may lie anywhere, and links
+  // lead wherever they lead natively. ENOENT for what is hidden, or is reached through it.
+  SysResult<PinnedObject> LookUp(const CallerPath& path, bool follow) const;
   // The parent directory; the last component is not looked at.
   SysResult<PinnedParent> Parent(const CallerPath& path, uint64_t extra_resolve = 0) const;
   // Of both paths of a call. Where both begin at one directory, it is looked up once.
@@ -106,9 +113,11 @@ class PathResolver {
     const MountView* mount = nullptr;  // nullptr: outside every mount
     OwnedFd base;                      // anchor when valid; else the mount's root
     std::string below;                 // where the anchor is, relative to the mount's root
-    bool unnamed = false;              // ... which is too long to be told
-    std::string rest;                  // relative to the anchor
-    std::string walk;                  // outside every mount: the same from "/"
+    // The same, also under the caller's own RESOLVE_ flags; nullopt: too long to be told.
+    std::optional<std::string> place = "";
+    bool unnamed = false;  // ... which is too long to be told
+    std::string rest;      // relative to the anchor
+    std::string walk;      // outside every mount: the same from "/"
   };
 
   struct LocateOptions {
@@ -126,6 +135,37 @@ class PathResolver {
   SysResult<PinnedParent> ParentFrom(const Start& start, uint64_t extra_resolve) const;
   SysResult<OwnedFd> OpenFrom(const Start& start, const std::string& path, uint64_t flags,
                               uint64_t extra_resolve) const;
+  // Does one attempt with these flags and this error leave something for a walk to find? A walk can
+  // refuse links, too; the other RESOLVE_ flags only the kernel can keep.
+  static bool MayWalk(uint64_t extra_resolve) {
+    return (extra_resolve & ~(kResolveNoMagiclinks | kResolveNoSymlinks)) == 0;
+  }
+  static bool WorthWalking(int error) { return error == EXDEV || error == ELOOP; }
+  // For pinning a last component.
+  static OpenHow PathHow(bool follow) {
+    OpenHow how;
+    how.flags = static_cast<uint64_t>(O_PATH | O_CLOEXEC | (follow ? 0 : O_NOFOLLOW));
+    how.resolve = kResolveNoMagiclinks;
+    return how;
+  }
+  static SysResult<PinnedObject> Pin(const MountView* mount, OwnedFd fd);
+
+  // One resolution by the kernel, from outside the mounts. `real`: the path of what it found;
+  // ENOSYS where a mount or /proc has a part in it, which only a walk may decide on.
+  SysResult<OwnedFd> OpenOutside(int base, const std::string& path, const OpenHow& how,
+                                 std::string* real) const;
+  SysResult<PinnedObject> QuickOutside(const std::string& path, bool follow) const;
+
+  // Where names are hidden (path_hiding.cc).
+  SysResult<PinnedObject> QuickLookUp(const std::string& path, bool follow) const;
+  SysResult<OwnedFd> OpenVisible(const Start& start, const std::string& path, uint64_t flags,
+                                 uint64_t extra_resolve) const;
+  SysResult<PinnedParent> MarkHidden(SysResult<PinnedParent> parent) const;
+  bool MayPassHidden(const std::string& path) const;
+
+  SysResult<PinnedParent> FindParent(const Start& start, uint64_t extra_resolve) const;
+  SysResult<PinnedParent> FindParentOfLink(const PinnedParent& at, const std::string& target,
+                                           uint64_t extra_resolve, CallerPath* path) const;
   static WalkOrigin Origin(const Start& start);
   bool IsLost(const Start& start) const;
 

@@ -59,6 +59,12 @@ SysResult<PinnedObject> PathWalker::Object(const WalkOrigin& origin, const std::
   return object;
 }
 
+SysResult<PinnedObject> PathWalker::LookUp(const WalkOrigin& origin, const std::string& path,
+                                           bool follow) {
+  looks_up_ = true;
+  return Object(origin, path, follow);
+}
+
 SysResult<PinnedParent> PathWalker::Parent(const WalkOrigin& origin, const std::string& path) {
   // The last component is kept as the caller wrote it: "." and ".." have answers of their own (trap
   // 34).
@@ -124,17 +130,31 @@ SysStatus PathWalker::WalkAll(bool follow_last) {
       if (!moved.ok()) return moved;
       continue;
     }
-    if (ExpandProcSelf(name)) continue;
+    const bool told_about = looks_up_ && queue_.empty() && !follow_last;
+    if (!told_about && ExpandProcSelf(name)) continue;
     SysResult<Step> step = Take(name, queue_.empty() && !follow_last);
     if (!step.ok()) return Errno(step.error());
   }
   return Done{};
 }
 
+// A hidden name is not there, before anything is looked at: whatever it stands for, the answer is
+// the same.
+SysStatus PathWalker::CheckHidden(const std::string& name) const {
+  if (mount_ == nullptr || !mount_->hides()) return Done{};
+  std::string path = base_;
+  for (size_t i = 1; i < frames_.size(); ++i) path += "/" + frames_[i].name;
+  path += "/" + name;
+  const std::string* rule = mount_->rules->hide.Match(path);
+  return rule == nullptr ? SysStatus(Done{}) : refusal_.Note(ENOENT, "hide " + *rule);
+}
+
 SysResult<PathWalker::Step> PathWalker::Take(const std::string& name, bool may_end_on_link) {
+  if (SysStatus hidden = CheckHidden(name); !hidden.ok()) return Errno(hidden.error());
   SysResult<OwnedFd> opened =
-      mount_ != nullptr ? mount_->root.OpenBeneath(Top(), name.c_str(), O_PATH | O_NOFOLLOW)
-                        : OpenOutside(name, O_PATH | O_NOFOLLOW);
+      mount_ != nullptr && !looks_up_
+          ? mount_->root.OpenBeneath(Top(), name.c_str(), O_PATH | O_NOFOLLOW)
+          : OpenOutside(name, O_PATH | O_NOFOLLOW);
   if (!opened.ok() && opened.error() == EXDEV && mount_ != nullptr) {
     return Refuse(EXDEV, mount_, "a mount point inside it (cross_device)");
   }
@@ -224,6 +244,7 @@ SysStatus PathWalker::GoUpFromBase() {
   if (!above.ok()) return Errno(above.error());
   SysResult<std::string> path = PathOfDescriptor(above->get());
   const bool unnamed = !path.ok() && path.error() == ENAMETOOLONG;
+  if (unnamed && mount_->hides()) return Errno(ENAMETOOLONG);
   if (unnamed) path = NearestPath(above->get());
   if (!path.ok()) return Errno(path.error());
   std::string rest;
@@ -238,7 +259,7 @@ SysStatus PathWalker::FollowLink(int link) {
   if (mount_ != nullptr && mount_->root.rules().no_symlinks) {
     return Refuse(ELOOP, mount_, "symlinks = \"none\"");
   }
-  if (mount_ != nullptr && island_ == nullptr) island_ = mount_;
+  if (mount_ != nullptr && island_ == nullptr && !looks_up_) island_ = mount_;
   SysResult<std::string> target = ReadLinkAt(link, "");
   if (!target.ok()) return Errno(target.error());
   if (target->empty()) return Errno(ENOENT);
@@ -264,7 +285,7 @@ SysStatus PathWalker::FollowMagicLink(const std::string& name, bool last) {
   if (!info.ok()) return Errno(info.error());
   const bool foreign = session_.IsForeign(*info);
   if (foreign) mount = nullptr;
-  if (mount != nullptr) {
+  if (mount != nullptr && !looks_up_) {
     SysResult<bool> same_device = mount->root.OnSameDevice(target->get());
     if (!same_device.ok()) return Errno(same_device.error());
     if (!*same_device) return Refuse(EXDEV, mount, "behind a mount point inside it (cross_device)");

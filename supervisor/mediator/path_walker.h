@@ -36,6 +36,8 @@ class PathWalker {
   // there.
   SysResult<PinnedObject> Object(const WalkOrigin& origin, const std::string& path, bool follow);
   SysResult<PinnedParent> Parent(const WalkOrigin& origin, const std::string& path);
+  // As Object, for a call that only looks: links and mount points lead where they lead natively.
+  SysResult<PinnedObject> LookUp(const WalkOrigin& origin, const std::string& path, bool follow);
 
   // RESOLVE_NO_MAGICLINKS: ELOOP at the first.
   void RefuseMagicLinks() { magic_links_ = false; }
@@ -53,6 +55,7 @@ class PathWalker {
   void StandOn(const MountView& mount, OwnedFd directory, std::string below);
   SysStatus GoUpFromBase();
   SysStatus WalkAll(bool follow_last);
+  SysStatus CheckHidden(const std::string& name) const;
   SysResult<Step> Take(const std::string& name, bool may_end_on_link);
   SysStatus Descend(OwnedFd fd, const std::string& name);
   SysStatus CheckSearch() const;
@@ -87,6 +90,7 @@ class PathWalker {
   int links_ = 0;
   bool magic_links_ = true;
   bool any_links_ = true;
+  bool looks_up_ = false;
 };
 
 // The path of the nearest directory at or above this one that has one: beyond PATH_MAX the kernel

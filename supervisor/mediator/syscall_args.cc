@@ -115,10 +115,14 @@ class Decoder {
       case ArgRole::kSendFlags: request_.send_flags = Int(arg); return Done{};
       case ArgRole::kBuffer:
       case ArgRole::kAddressOut:
+      case ArgRole::kResultRoom:
         request_.data_address = Value(arg);
         request_.data_size = Next(arg);
         return Done{};
-      case ArgRole::kMessage: request_.data_address = Value(arg); return Done{};
+      case ArgRole::kMessage:
+      case ArgRole::kResult: request_.data_address = Value(arg); return Done{};
+      case ArgRole::kMask: request_.mask = static_cast<unsigned>(Value(arg)); return Done{};
+      case ArgRole::kXattrRoom: return DecodeXattrRoom(arg);
       case ArgRole::kMessages:
         request_.data_address = Value(arg);
         request_.data_size = static_cast<unsigned>(Next(arg));
@@ -234,6 +238,15 @@ class Decoder {
     value_address_ = args.value;
     value_size_ = args.size;
     return DecodeXattrFlags(static_cast<int>(args.flags));
+  }
+
+  // No flag means anything where a value is read (getxattrat(2)).
+  SysStatus DecodeXattrRoom(const ArgSpec& arg) {
+    XattrArgs args;
+    if (SysStatus read = Struct(arg, &args); !read.ok()) return read;
+    request_.data_address = args.value;
+    request_.data_size = args.size;
+    return args.flags == 0 ? SysStatus(Done{}) : Errno(EINVAL);
   }
 
   // The kernel looks at the flags first, so a bad name is for the handler to report.

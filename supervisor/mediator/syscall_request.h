@@ -16,6 +16,11 @@
 
 namespace sessionctl {
 
+// Numbers that the build machine's headers may lack, one for all architectures.
+inline constexpr int kNrGetxattrat = 464;
+inline constexpr int kNrListxattrat = 465;
+inline constexpr int kNrFileGetattr = 468;
+
 // struct file_attr, version 0 (24 bytes), file_setattr(2).
 struct FileAttr {
   uint64_t xflags = 0;
@@ -55,6 +60,7 @@ struct SyscallRequest {
   bool times_now = false;  // a NULL times pointer
   std::array<timespec, 2> times = {};
   int64_t length = 0;
+  unsigned mask = 0;   // of statx, access, inotify_add_watch
   std::string target;  // of symlink
   std::string xattr_name;
   std::string xattr_value;
@@ -69,7 +75,7 @@ struct SyscallRequest {
   int send_flags = 0;  // MSG_
   int backlog = 0;
   // What a send takes its payload from, read piece by piece as it is sent; where getsockname
-  // writes.
+  // and the calls that look something up write.
   uint64_t data_address = 0;
   uint64_t data_size = 0;  // bytes; of sendmmsg, messages; of getsockname, where the length stands
 };

@@ -33,6 +33,11 @@ constexpr ArgSpec SocketAddress(int reg) { return In(ArgRole::kSocketAddress, re
 constexpr ArgSpec SendFlags(int reg) { return In(ArgRole::kSendFlags, reg); }
 constexpr ArgSpec NoFollow() { return Const(ArgRole::kAtFlags, AT_SYMLINK_NOFOLLOW); }
 
+constexpr ArgSpec Mask(int reg) { return In(ArgRole::kMask, reg); }
+constexpr ArgSpec Result(int reg) { return In(ArgRole::kResult, reg); }
+constexpr ArgSpec ResultRoom(int reg) { return In(ArgRole::kResultRoom, reg); }
+constexpr unsigned kStatFlags = AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH | AT_NO_AUTOMOUNT | 0x6000;
+
 constexpr ArgSpec Task(int reg) { return In(ArgRole::kTask, reg); }
 constexpr ArgSpec Which(int reg) { return In(ArgRole::kWhich, reg); }
 constexpr ArgSpec Input(int reg, uint64_t size) {
@@ -50,6 +55,11 @@ constexpr auto kMediatedSends = MediatedCall::Under::kMediatedSends;
 constexpr auto kMediatedListens = MediatedCall::Under::kMediatedListens;
 constexpr auto kShortenedNames = MediatedCall::Under::kShortenedNames;
 
+constexpr auto kHiddenNames = MediatedCall::Under::kHiddenNames;
+
+constexpr char kLooks[] = "looks a name up, which may be hidden";
+constexpr char kByDescriptor[] = "looks a name up, which may be hidden; native without a path";
+constexpr char kLists[] = "lists names, hidden ones among them";
 constexpr char kOfAnother[] = "for another task than the caller itself";
 constexpr char kOfOthers[] = "for others than the calling thread";
 constexpr uint64_t kSchedParamSize = 4;  // struct sched_param of the kernel
@@ -128,7 +138,40 @@ std::vector<SyscallRow> MakeTable() {
        kAlways, {}, "may name a destination", kMediatedSends},
       {SYS_sendmmsg, "sendmmsg", {Fd(0), In(ArgRole::kMessages, 1), SendFlags(3)}, HandleSendmmsg,
        kAlways, {}, "may name a destination", kMediatedSends},
+      {SYS_newfstatat, "newfstatat", {AtFlags(3, kStatFlags), DirFd(0), Path(1), Result(2)}, HandleStat,
+       kUnlessNative, {{WordIs(1, 0)}}, kByDescriptor, kHiddenNames},
+      {SYS_statx, "statx", {AtFlags(2, kStatFlags), Mask(3), DirFd(0), Path(1), Result(4)}, HandleStatx,
+       kUnlessNative, {{WordIs(1, 0)}}, kByDescriptor, kHiddenNames},
+      {SYS_faccessat, "faccessat", {Mask(2), DirFd(0), Path(1)}, HandleAccess, kAlways, {}, kLooks, kHiddenNames},
+      {SYS_faccessat2, "faccessat2",
+       {Mask(2), AtFlags(3, AT_EACCESS | AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH), DirFd(0), Path(1)}, HandleAccess,
+       kAlways, {}, kLooks, kHiddenNames},
+      {SYS_readlinkat, "readlinkat", {DirFd(0), Path(1), ResultRoom(2)}, HandleReadlink, kAlways, {}, kLooks,
+       kHiddenNames},
+      {SYS_statfs, "statfs", {Path(0), Result(1)}, HandleStatfs, kAlways, {}, kLooks, kHiddenNames},
+      {SYS_getxattr, "getxattr", {XattrName(1), Path(0), ResultRoom(2)}, HandleGetxattr, kAlways, {}, kLooks,
+       kHiddenNames},
+      {SYS_lgetxattr, "lgetxattr", {XattrName(1), Path(0), ResultRoom(2), NoFollow()}, HandleGetxattr, kAlways, {},
+       kLooks, kHiddenNames},
+      {kNrGetxattrat, "getxattrat",
+       {In(ArgRole::kXattrRoom, 4), AtFlags(2), XattrName(3), DirFd(0), OptionalPath(1)}, HandleGetxattr, kAlways,
+       {}, kLooks, kHiddenNames},
+      {SYS_listxattr, "listxattr", {Path(0), ResultRoom(1)}, HandleListxattr, kAlways, {}, kLooks, kHiddenNames},
+      {SYS_llistxattr, "llistxattr", {Path(0), ResultRoom(1), NoFollow()}, HandleListxattr, kAlways, {}, kLooks,
+       kHiddenNames},
+      {kNrListxattrat, "listxattrat", {AtFlags(2), DirFd(0), OptionalPath(1), ResultRoom(3)}, HandleListxattr,
+       kAlways, {}, kLooks, kHiddenNames},
+      {kNrFileGetattr, "file_getattr", {AtFlags(4), DirFd(0), OptionalPath(1), ResultRoom(2)}, HandleFileGetattr,
+       kAlways, {}, kLooks, kHiddenNames},
+      {SYS_inotify_add_watch, "inotify_add_watch", {Fd(0), Mask(2), Path(1)}, HandleInotifyAddWatch, kAlways, {},
+       kLooks, kHiddenNames},
+      {SYS_getdents64, "getdents64", {Fd(0), ResultRoom(1)}, HandleGetdents64, kAlways, {}, kLists, kHiddenNames},
 #ifdef SYS_open
+      {SYS_stat, "stat", {Path(0), Result(1)}, HandleStat, kAlways, {}, kLooks, kHiddenNames},
+      {SYS_lstat, "lstat", {Path(0), Result(1), NoFollow()}, HandleStat, kAlways, {}, kLooks, kHiddenNames},
+      {SYS_access, "access", {Mask(1), Path(0)}, HandleAccess, kAlways, {}, kLooks, kHiddenNames},
+      {SYS_readlink, "readlink", {Path(0), ResultRoom(1)}, HandleReadlink, kAlways, {}, kLooks, kHiddenNames},
+      {SYS_getdents, "getdents", {Fd(0), ResultRoom(1)}, HandleGetdents, kAlways, {}, kLists, kHiddenNames},
       {SYS_open, "open", {Path(0), OpenFlags(1), Mode(2)}, HandleOpen, kUnlessRead},
       {SYS_creat, "creat",
        {Path(0), Const(ArgRole::kOpenFlags, O_CREAT | O_WRONLY | O_TRUNC), Mode(1)}, HandleOpen},
@@ -176,6 +219,10 @@ const char* RoleName(ArgRole role) {
     case ArgRole::kXattrFlags: return "xattr flags";
     case ArgRole::kXattrArgs: return "xattr_args";
     case ArgRole::kFileAttr: return "file_attr";
+    case ArgRole::kMask: return "mask";
+    case ArgRole::kResult: return "answer";
+    case ArgRole::kResultRoom: return "room for the answer";
+    case ArgRole::kXattrRoom: return "xattr_args";
     case ArgRole::kMemoryFlags: return "MFD_ flags";
     case ArgRole::kMemoryName: return "name";
     case ArgRole::kWhich: return "which";

@@ -40,6 +40,11 @@ enum class ArgRole : uint8_t {
   kXattrFlags,
   kXattrArgs,    // struct xattr_args in memory, its size in the next register
   kFileAttr,     // struct file_attr in memory, its size in the next register
+  kMask,         // what is asked for: statx, access, inotify
+  kResult,       // where the answer is written
+  kResultRoom,   // the same, its size in the next register
+  kXattrRoom,    // struct xattr_args that says where a value is written, its size in the next
+                 // register
   kMemoryFlags,  // of memfd_create
   kMemoryName,
   // Of a call about another task, which the broker makes again with the same registers:

@@ -21,7 +21,7 @@ const char* When(const SyscallRow& row) {
   switch (row.when) {
     case MediatedCall::When::kAlways: return "always";
     case MediatedCall::When::kUnlessRead:
-      return "unless it only reads and reads are native; never with O_PATH";
+      return "unless it only reads and reads are native; with O_PATH where a mount hides names";
     case MediatedCall::When::kUnlessNative: return row.use;
   }
   return "?";
@@ -37,6 +37,7 @@ const char* Under(const SyscallRow& row) {
       return ", where TCP rules hold, unless `network.listen` has `:0`";
     case MediatedCall::Under::kShortenedNames:
       return ", where a writable mount has rules or another mount in it";
+    case MediatedCall::Under::kHiddenNames: return ", where a mount hides names";
   }
   return "?";
 }

@@ -110,6 +110,15 @@ TEST(AccessCheck, HiddenNameIsNotThereAndCannotBeMade) {
   EXPECT_TRUE(Check(policy, Operation::kRead, "x/env").allowed());
 }
 
+TEST(AccessCheck, HiddenNameInAReadOnlyMountIsMadeNoMoreThanAnyOther) {
+  CompiledPolicy policy = MakePolicy({MakeHidingMount("/m", {".env"})});
+  policy.mounts[0].mount.mode = MountMode::kReadOnly;
+  EXPECT_EQ(Check(policy, Operation::kCreate, ".env").error, EROFS);
+  EXPECT_EQ(Check(policy, Operation::kRenameFrom, "a", ".env").error, EROFS);
+  EXPECT_EQ(Check(policy, Operation::kRemove, ".env").error, ENOENT);
+  EXPECT_EQ(Check(policy, Operation::kRead, ".env").error, ENOENT);
+}
+
 TEST(AccessCheck, HideGlobIsCheckedAtBothEnds) {
   const CompiledPolicy policy = MakePolicy({MakeHidingMount("/m", {".env"})});
   EXPECT_EQ(Check(policy, Operation::kRenameFrom, "a", ".env").error, EACCES);

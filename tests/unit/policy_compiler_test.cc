@@ -14,7 +14,9 @@
 #include <vector>
 
 #include "policy/policy_parser.h"
+#include "policy/wall_plans.h"
 #include "sandbox/landlock_uapi.h"
+#include "supervisor/mediator/syscall_table.h"
 #include "tests/unit/policy_compiler_fixture.h"
 
 namespace sessionctl {
@@ -23,6 +25,7 @@ namespace {
 using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::Not;
 using ::testing::SizeIs;
 
 constexpr uint64_t kWriteRights =
@@ -285,6 +288,41 @@ TEST_F(PolicyCompiler, ResolvedPolicyCompilesToTheSame) {
       CompilePolicy(*again, {"s-1", "ada"}, Modern(), Calls());
   ASSERT_TRUE(recompiled.ok()) << recompiled.status();
   EXPECT_EQ(ExplainPolicy(compiled, Calls()), ExplainPolicy(*recompiled, Calls()));
+}
+
+TEST_F(PolicyCompiler, HidingMediatesReadsAndLookUps) {
+  Mount mount = At("/a");
+  const auto is_mediated = [](const CompiledPolicy& compiled, const char* name) {
+    for (const MediatedCall& call : MediatedCalls()) {
+      if (call.name == std::string(name)) return IsMediated(compiled, call);
+    }
+    return false;
+  };
+  EXPECT_FALSE(is_mediated(CompileOk({mount}), "statx"));
+  EXPECT_FALSE(is_mediated(CompileOk({mount}), "getdents64"));
+  mount.hide = {".env"};
+  const CompiledPolicy compiled = CompileOk({mount});
+  EXPECT_TRUE(compiled.reads_mediated);
+  EXPECT_THAT(compiled.reads_reason, HasSubstr("hides names"));
+  for (const char* name : {"statx", "newfstatat", "readlinkat", "getdents64", "getxattr"}) {
+    EXPECT_TRUE(is_mediated(compiled, name)) << name;
+  }
+  policy_.scope = MediationScope::kWrites;
+  ExpectError(Compile({mount}), absl::StatusCode::kInvalidArgument, "hides names");
+}
+
+TEST_F(PolicyCompiler, ExplanationSaysHowNamesAreHidden) {
+  Mount mount = At("/a");
+  mount.hide = {"**/.env", "secrets"};
+  std::string text = ExplainPolicy(CompileOk({mount}), MediatedCalls());
+  EXPECT_THAT(text, HasSubstr("hide \"**/.env\", \"secrets\": by the broker"));
+  EXPECT_THAT(text, HasSubstr("can execute a hidden program"));
+  EXPECT_THAT(text, HasSubstr("  getdents64          lists names"));
+  EXPECT_THAT(text, HasSubstr("all, O_PATH too"));
+  EXPECT_THAT(text, HasSubstr("EOPNOTSUPP: name_to_handle_at"));
+  mount.exec = false;
+  text = ExplainPolicy(CompileOk({mount}), MediatedCalls());
+  EXPECT_THAT(text, Not(HasSubstr("can execute a hidden program")));
 }
 
 TEST_F(PolicyCompiler, ExplanationIsTheGoldenOne) {

@@ -64,6 +64,7 @@ exec = false
 create = true
 deny = ["**/.env", ".git/hooks"]
 read_only = ["*.lock"]
+hide = ["secrets/**", "*.pem"]
 symlinks = "none"
 hardlinks = "single"
 cross_device = true
@@ -115,6 +116,7 @@ TEST(PolicyParser, EveryKeyIsRead) {
   EXPECT_TRUE(mount.create);
   EXPECT_THAT(mount.deny, ElementsAre("**/.env", ".git/hooks"));
   EXPECT_THAT(mount.read_only, ElementsAre("*.lock"));
+  EXPECT_THAT(mount.hide, ElementsAre("secrets/**", "*.pem"));
   EXPECT_EQ(mount.symlinks, SymlinkRule::kNone);
   EXPECT_EQ(mount.hardlinks, HardlinkRule::kSingle);
   EXPECT_TRUE(mount.cross_device);
@@ -361,6 +363,7 @@ TEST(PolicyToToml, RoundTrips) {
   const SessionPolicy again = Parse(PolicyToToml(policy));
   ExpectSame(policy, again);
   EXPECT_EQ(again.mounts[0].deny, policy.mounts[0].deny);
+  EXPECT_EQ(again.mounts[0].hide, policy.mounts[0].hide);
   EXPECT_EQ(again.process.keep_fds, policy.process.keep_fds);
   EXPECT_EQ(again.process.user, policy.process.user);
   EXPECT_EQ(again.process.groups, policy.process.groups);

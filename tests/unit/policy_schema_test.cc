@@ -128,6 +128,7 @@ TEST(PolicyJsonSchema, KnowsEveryKeyOfAFullPolicy) {
                                            "/properties/mount/items/properties/create",
                                            "/properties/mount/items/properties/deny",
                                            "/properties/mount/items/properties/read_only",
+                                           "/properties/mount/items/properties/hide",
                                            "/properties/mount/items/properties/symlinks",
                                            "/properties/mount/items/properties/hardlinks",
                                            "/properties/mount/items/properties/cross_device",

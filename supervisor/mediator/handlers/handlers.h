@@ -39,6 +39,18 @@ Reply HandleListen(CallContext& context, const SyscallRequest& request);
 Reply HandleSendto(CallContext& context, const SyscallRequest& request);
 Reply HandleSendmsg(CallContext& context, const SyscallRequest& request);
 Reply HandleSendmmsg(CallContext& context, const SyscallRequest& request);
+// Only where a mount hides names:
+Reply HandleStat(CallContext& context, const SyscallRequest& request);
+Reply HandleStatx(CallContext& context, const SyscallRequest& request);
+Reply HandleAccess(CallContext& context, const SyscallRequest& request);
+Reply HandleReadlink(CallContext& context, const SyscallRequest& request);
+Reply HandleStatfs(CallContext& context, const SyscallRequest& request);
+Reply HandleGetxattr(CallContext& context, const SyscallRequest& request);
+Reply HandleListxattr(CallContext& context, const SyscallRequest& request);
+Reply HandleFileGetattr(CallContext& context, const SyscallRequest& request);
+Reply HandleInotifyAddWatch(CallContext& context, const SyscallRequest& request);
+Reply HandleGetdents64(CallContext& context, const SyscallRequest& request);
+Reply HandleGetdents(CallContext& context, const SyscallRequest& request);
 
 }  // namespace sessionctl
 

@@ -10,6 +10,7 @@
 namespace sessionctl {
 
 int ErrorOfOldName(const PinnedParent& parent) {
+  if (parent.hidden) return ENOENT;  // whatever stands there
   struct stat info;
   int looked = fstatat(parent.fd.get(), parent.leaf.c_str(), &info, AT_SYMLINK_NOFOLLOW);
   return looked == 0 ? 0 : errno;

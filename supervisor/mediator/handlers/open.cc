@@ -59,8 +59,8 @@ int FlagsError(const OpenHow& how) {
 
 class OpenCall {
  public:
-  OpenCall(CallContext& context, const CallerPath& path, const OpenHow& how)
-      : context_(context), path_(path), how_(how) {}
+  OpenCall(CallContext& context, const CallerPath& path, const OpenHow& how, bool is_openat2)
+      : context_(context), path_(path), how_(how), is_openat2_(is_openat2) {}
 
   Reply Run() {
     if (path_.error != 0) return Reply::Error(path_.error);
@@ -209,19 +209,23 @@ class OpenCall {
         object.mount->quota->AdmitWriting(object.fd.get(), object.info, pin));
   }
 
-  // openat2(O_PATH): such a descriptor cannot be injected (trap 10), so a readable one stands in
-  // for it, and where that has side effects or is refused the caller falls back to openat(O_PATH),
-  // which is native.
+  // O_PATH: such a descriptor cannot be injected (trap 10), so a readable one stands in for it.
+  // Where that has side effects or is refused, the caller of openat2 falls back to openat(O_PATH),
+  // which is native. Where names are hidden that comes here as well, and is refused.
   Reply OpenPathOnly() {
     SysResult<PinnedObject> object =
         context_.resolver().Object(path_, !Has(O_NOFOLLOW), how_.resolve);
     if (!object.ok()) return Reply::Error(object.error());
     mode_t mode = object->info.st_mode;
     if (Has(O_DIRECTORY) && !S_ISDIR(mode)) return Reply::Error(ENOTDIR);
-    if (!S_ISDIR(mode) && !S_ISREG(mode)) return Reply::Error(ENOSYS);
-    if (context_.CheckObject(Operation::kRead, *object) != 0) return Reply::Error(ENOSYS);
+    const auto refuse = [this](int error) { return Reply::Error(is_openat2_ ? ENOSYS : error); };
+    if (S_ISLNK(mode)) return refuse(ELOOP);
+    if (!S_ISDIR(mode) && !S_ISREG(mode)) return refuse(EACCES);
+    if (int error = context_.CheckObject(Operation::kRead, *object); error != 0) {
+      return refuse(error);
+    }
     SysResult<OwnedFd> opened = Reopen(object->fd.get(), O_RDONLY);
-    if (!opened.ok()) return Reply::Error(ENOSYS);
+    if (!opened.ok()) return refuse(opened.error());
     return Deliver(std::move(*opened));
   }
 
@@ -286,6 +290,7 @@ class OpenCall {
 
   // What stands under the last component now, links not followed.
   SysResult<PinnedObject> Look(const PinnedParent& parent) const {
+    if (parent.hidden) return Errno(ENOENT);  // to make it is refused, whatever stands there
     OpenHow how;
     how.flags = O_PATH | O_NOFOLLOW | O_CLOEXEC;
     how.resolve = how_.resolve & kResolveNoXdev;
@@ -375,6 +380,7 @@ class OpenCall {
   CallContext& context_;
   const CallerPath& path_;
   const OpenHow how_;
+  const bool is_openat2_;
 };
 
 }  // namespace
@@ -384,7 +390,7 @@ Reply HandleOpen(CallContext& context, const SyscallRequest& request) {
   if (MayBeInvalid(request, how)) {
     if (const int error = FlagsError(how); error != 0) return Reply::Error(error);
   }
-  return OpenCall(context, request.paths[0], how).Run();
+  return OpenCall(context, request.paths[0], how, request.is_openat2).Run();
 }
 
 }  // namespace sessionctl
