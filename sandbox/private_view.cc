@@ -261,6 +261,7 @@ absl::Status Builder::Become() {
                         : procfs.error();
   }
   if (write(report, &error, sizeof(error)) != sizeof(error) || error != 0) _exit(1);
+  ForgetHeap(memory);  // by what is left of this process only the stack is used
   if (lifeline > 0) syscall(SYS_close_range, 0, lifeline - 1, 0);
   syscall(SYS_close_range, lifeline + 1, ~0U, 0);
   prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
