@@ -2,7 +2,7 @@
 # Measures sessionctl beside the bare machine, the floor of all mediation and its peers, in one interleaved run, and
 # writes a report in Markdown and JSON with a chart of each table.
 #
-#   bench/run.sh [--out DIR] [--rounds N] [--only calls,threads,crowd,starts,fleet,work,memory] [--quick]
+#   bench/run.sh [--out DIR] [--rounds N] [--only calls,processor,threads,crowd,starts,fleet,work,memory] [--quick]
 #
 # Installs the peers (bubblewrap, firejail, proot, gVisor) and what the workloads need; builds what is missing.
 # Three rounds (the default) take about a quarter of an hour; --quick shows in some minutes whether everything runs.

@@ -10,7 +10,7 @@ BAR, GAP, LEFT, WIDTH = 11, 12, 210, 620
 def bars(table):
     rows, columns = table.rows(), table.columns()
     values = [table.median(row, column) for row in rows for column in columns]
-    values = [value for value in values if value]
+    values = [value for value in values if value and value > 0]
     low = 10 ** math.floor(math.log10(min(values))) if values else 1
     high = max(values) if values else 10
     span = math.log10(high / low) or 1
@@ -28,7 +28,7 @@ def bars(table):
         parts.append(f'<text x="8" y="{y + len(columns) * BAR / 2 + 4}">{escape(row)}</text>')
         for index, column in enumerate(columns):
             value = table.median(row, column)
-            if value:
+            if value and value > 0:
                 length = max(1.0, math.log10(value / low) / span * WIDTH)
                 parts.append(f'<rect x="{LEFT}" y="{y}" width="{length:.1f}" height="{BAR - 2}" '
                              f'fill="{COLOURS[index % len(COLOURS)]}"/>'

@@ -19,6 +19,31 @@ class Run:
         return self.tables[table].ratio(row, column, to) if table in self.tables else None
 
 
+def in_processor_time(run):
+    """The same goals in the one measure that a busy machine does not disturb."""
+    for row, limit in (("open-read", 1.2), ("open-write", 1.2)):
+        value = run.ratio("processor", row, f"{ALL}, one cpu", "floor")
+        if value:
+            yield f"mediated {row}, same CPU: processor time over the floor", f"{limit}×", f"{value:.2f}×", within(value, limit)
+    trip = run.get("processor", "open-read", "floor")
+    for operation, name in CHANGES.items():
+        own, native = run.get("processor", operation, f"{ALL}, one cpu"), run.get("processor", operation, "native")
+        if own and native and trip:
+            value = (own - native) / trip
+            yield (f"mediated {name}, over native, in floor round trips: processor time", "1.3", f"{value:.1f}",
+                   within(value, 1.3))
+    native, peer = (run.get("processor-starts", "/bin/true", column) for column in ("native", "bubblewrap"))
+    for column, view, limit in ((AUTO, "host view", 1.5), (AUTO + PRIVATE, "private view", 2.5)):
+        own = run.get("processor-starts", "/bin/true", column)
+        if own and native and peer:
+            yield (f"start and end of /bin/true by `run`, {view}: processor time added", f"{limit} ms",
+                   f"{own - native:.1f} ms (bubblewrap: {peer - native:.1f} ms)", within(own - native, limit))
+    for row in ("open-read", "open-write", "create+unlink", "rename", "chmod", "stat"):
+        value = run.ratio("processor", row, "proot", f"{ALL}, one cpu")
+        if value:
+            yield f"proot over scope all, {row}: processor time", "10×", f"{value:.1f}×", "yes" if value >= 10 else "no"
+
+
 def within(value, limit):
     return "yes" if value <= limit else "no"
 
@@ -118,7 +143,8 @@ def peers(run):
 
 def section(tables):
     run = Run(tables)
-    rows = [row for part in (native_calls, mediated_opens, mediated_changes, programs, starts, idle_sessions, crowds, peers)
+    rows = [row for part in (native_calls, mediated_opens, mediated_changes, in_processor_time, programs, starts,
+                             idle_sessions, crowds, peers)
             for row in part(run)]
     if not rows:
         return []

@@ -43,7 +43,7 @@ def pinned(wrap):
     return lambda directory, argv: ["taskset", "-c", str(max(os.sched_getaffinity(0))), *wrap(directory, argv)]
 
 
-ALL_PARTS = {"calls", "threads", "crowd", "starts", "work", "memory"}
+ALL_PARTS = {"calls", "processor", "threads", "crowd", "starts", "work", "memory"}
 
 
 def peers():
@@ -92,7 +92,7 @@ def all_sandboxes(build):
                                ("auto", "private", ALL_PARTS), ("writes", "private", {"calls"}), ("all", "private", {"calls", "work"})):
         name = f"sessionctl {scope}" + (", private view" if view == "private" else "")
         found.append(Sandbox(name, own(build, scope, view), "own", parts))
-    found.append(Sandbox("sessionctl all, one cpu", pinned(own(build, "all", "host")), "own", {"calls"}))
+    found.append(Sandbox("sessionctl all, one cpu", pinned(own(build, "all", "host")), "own", {"calls", "processor"}))
     for name, wrap in peers().items():
         found.append(Sandbox(name, wrap, "peer"))
     return found
