@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <fstream>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "tests/integration/cli_runner.h"
@@ -112,6 +113,66 @@ TEST_P(HideTest, GitDoesNotSeeThem) {
   ExpectAsWithoutThem(
       "git --no-optional-locks -c safe.directory='*' status --porcelain -uall; "
       "git -c safe.directory='*' ls-files --others");
+}
+
+// Looking at what is not hidden: links, /proc/self, devices, system trees, long and wrong paths. In
+// a session that hides something the broker tells it, else the kernel. Two things differ: the
+// broker may not write to somebody else's /proc/PID/fd, and /dev/shm is told as the session's own.
+constexpr char kLook[] = R"(
+import errno, os
+def told(call):
+    try:
+        return call()
+    except OSError as error:
+        return errno.errorcode[error.errno]
+def link(text):
+    return text.replace(str(os.getpid()), "PID")
+def shape(s):
+    return (oct(s.st_mode), s.st_uid, s.st_gid, 0 if s.st_mode & 0o40000 else s.st_size)
+paths = ["", ".", "..", "src", "src/..", "src/../README", "README", "README/", "README/x", "missing", "missing/x", "link",
+    "link/", "broken", "loop", "up", "out", "away", "src/deep/more.py", "./src//deep/./more.py", "/", "/..", "/proc",
+    "/proc/self", "/proc/self/", "/proc/thread-self", "/proc/self/exe", "/proc/self/cwd", "/proc/self/cwd/README",
+    "/proc/self/root", "/proc/self/fd/0", "/proc/self/fd/99", "/proc/self/status", "/proc/self/task",
+    "/proc/1/exe", "/proc/missing", "/dev/fd/0", "/dev/fd/99", "/dev/stdin", "/dev/null", "/dev/tty", "/dev/pts",
+    "/dev/shm/missing", "/usr/bin/python3", "/bin/sh", "/etc/passwd", "/etc/shadow", "/etc/mtab", "/root", "/root/missing",
+    "/usr/lib/..", "/usr/../etc/hosts", "/tmp/missing", "/nonexistent/x", "x" * 300, "a/" * 2100]
+for p in paths:
+    print(p[:40], told(lambda: shape(os.stat(p))), told(lambda: shape(os.lstat(p))), told(lambda: link(os.readlink(p))),
+        [told(lambda: os.access(p, m)) for m in (os.F_OK, os.R_OK, os.W_OK, os.X_OK)],
+        told(lambda: os.access(p, os.R_OK, effective_ids=True)), told(lambda: os.access(p, os.F_OK, follow_symlinks=False)),
+        told(lambda: sorted(os.listxattr(p))), told(lambda: os.getxattr(p, "user.a")),
+        told(lambda: os.getxattr(p, "user.a", follow_symlinks=False)), told(lambda: os.statvfs(p).f_bsize),
+        told(lambda: link(os.path.realpath(p, strict=True))))
+for d in (".", "src", "/usr/lib/python3", "/dev/pts", "link", "/root"):
+    print(d, told(lambda: sorted(os.listdir(d))))
+src = os.open("src", os.O_RDONLY)
+print([told(lambda: shape(os.stat(n, dir_fd=src))) for n in (".", "..", "../README", "main.py")], shape(os.fstat(src)))
+print(told(lambda: os.readlink("../link", dir_fd=src)), sorted(os.listdir(src)), sorted(os.listdir(src)))
+os.chdir("src/deep")
+print([told(lambda: shape(os.stat(n))) for n in (".", "..", "../main.py", "more.py")], sorted(os.listdir("..")))
+)";
+
+TEST_P(HideTest, VisibleNamesAreToldAsTheKernelTellsThem) {
+  for (const auto& [target, name] :
+       std::vector<std::pair<std::string, std::string>>{{"README", "link"},
+                                                        {"nowhere", "broken"},
+                                                        {"loop", "loop"},
+                                                        {"src/../README", "up"},
+                                                        {"/usr/lib", "out"},
+                                                        {"/etc/passwd", "away"}}) {
+    fs::create_symlink(target, Tree("with") + "/" + name);
+  }
+  std::ofstream(scratch_ + "/look.py") << kLook;
+  for (const char* mode : {"host-rw", "rw", "overlay"}) {
+    SCOPED_TRACE(mode);
+    const std::string script = "python3 " + scratch_ + "/look.py < /dev/null";
+    const std::vector<std::string> flags = {"--scope", "all", "--ro", scratch_ + "/look.py"};
+    std::vector<std::string> hiding = flags;
+    hiding.insert(hiding.end(), {"--hide", "no-such-name"});
+    const std::string natively = Say("with", mode, script, flags);
+    EXPECT_NE(natively.find("\nexit 0\n"), std::string::npos) << natively;
+    EXPECT_EQ(Say("with", mode, script, hiding), natively);
+  }
 }
 
 // A directory of 2,000 names, three of four hidden, read by four threads through one descriptor

@@ -154,6 +154,10 @@ Reply HandleGetxattr(CallContext& context, const SyscallRequest& request) {
 }
 
 Reply HandleListxattr(CallContext& context, const SyscallRequest& request) {
+  // Without a path this one wants a descriptor (path_listxattrat, fs/xattr.c).
+  const CallerPath& path = request.paths[0];
+  const bool empty = path.IsEmpty() && (request.at_flags & AT_EMPTY_PATH) != 0;
+  if (empty && path.dirfd == AT_FDCWD) return Reply::Error(EBADF);
   return TellAttribute(context, request, [](const char* path, char* list, size_t size) {
     return listxattr(path, list, size);
   });
