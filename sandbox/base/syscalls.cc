@@ -77,10 +77,12 @@ SysResult<std::string> PathOfDescriptor(int fd) {
 SysResult<std::string> ReadSmallFile(int dirfd, const char* path, size_t limit) {
   SysResult<OwnedFd> file = OpenAt(dirfd, path, O_RDONLY);
   if (!file.ok()) return Errno(file.error());
-  std::string text(limit, '\0');
+  // Most are far smaller than their limit: room that is never used need not be cleared.
+  std::string text(std::min<size_t>(limit, 4096), '\0');
   size_t used = 0;
   while (used < limit) {
-    ssize_t size = read(file->get(), text.data() + used, limit - used);
+    if (used == text.size()) text.resize(std::min(limit, 2 * used));
+    ssize_t size = read(file->get(), text.data() + used, text.size() - used);
     if (size < 0 && errno == EINTR) continue;
     if (size < 0) return LastErrno();
     if (size == 0) break;
