@@ -19,6 +19,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "sandbox/base/syscalls.h"
+#include "sandbox/view_parts.h"
 
 namespace sessionctl {
 namespace {
@@ -27,59 +28,29 @@ namespace {
 // where nobody else sees it.
 constexpr std::array<const char*, 4> kStagingPlaces = {"/tmp", "/run", "/var", "/usr"};
 
-absl::Status Failed(const std::string& path, const char* what, int error) {
-  const std::string text = absl::StrCat("private view: ", path, ": ", what, ": ", strerror(error));
-  return error == ENOENT ? absl::NotFoundError(text) : absl::FailedPreconditionError(text);
-}
-
-uint64_t Attributes(const ViewEntry& entry) {
-  uint64_t attributes = MOUNT_ATTR_NOSUID;
-  if (entry.read_only) attributes |= MOUNT_ATTR_RDONLY;
-  if (!entry.executable) attributes |= MOUNT_ATTR_NOEXEC;
-  if (!entry.devices) attributes |= MOUNT_ATTR_NODEV;
-  if (!entry.follows_links) attributes |= MOUNT_ATTR_NOSYMFOLLOW;
-  return attributes;
-}
-
-// A new file system, mounted nowhere yet. Async-signal-safe.
-SysResult<OwnedFd> NewFileSystem(const char* type, std::initializer_list<const char*> options,
-                                 uint64_t attributes) {
-  OwnedFd context(fsopen(type, FSOPEN_CLOEXEC));
-  if (!context.valid()) return LastErrno();
-  for (auto option = options.begin(); option != options.end(); option += 2) {
-    if (fsconfig(context.get(), FSCONFIG_SET_STRING, option[0], option[1], 0) != 0) {
-      return LastErrno();
-    }
-  }
-  if (fsconfig(context.get(), FSCONFIG_CMD_CREATE, nullptr, nullptr, 0) != 0) return LastErrno();
-  OwnedFd mount(fsmount(context.get(), FSMOUNT_CLOEXEC, static_cast<unsigned>(attributes)));
-  if (!mount.valid()) return LastErrno();
-  return mount;
-}
-
 SysStatus Attach(int mount, int directory, const char* path) {
   if (move_mount(mount, "", directory, path, MOVE_MOUNT_F_EMPTY_PATH) != 0) return LastErrno();
   return Done{};
 }
 
-// A copy of what is mounted at the host's path, and below.
-SysResult<OwnedFd> CloneTree(const ViewEntry& entry, bool* is_directory) {
-  SysResult<OwnedFd> source = OpenAt2(AT_FDCWD, entry.source.c_str(),
-                                      {.flags = O_PATH | O_CLOEXEC, .resolve = kResolveNoSymlinks});
-  if (!source.ok()) return source;
-  SysResult<struct stat> info = Fstat(source->get());
-  if (!info.ok()) return Errno(info.error());
-  *is_directory = S_ISDIR(info->st_mode);
-  OwnedFd tree(open_tree(source->get(), "",
-                         AT_EMPTY_PATH | AT_RECURSIVE | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC));
-  if (!tree.valid()) return LastErrno();
+SysResult<OwnedFd> NewFileSystemOf(const ViewEntry& entry) {
+  const uint64_t attributes = MountAttributes(entry);
+  switch (entry.kind) {
+    case ViewEntry::Kind::kMemory: return NewFileSystem("tmpfs", {"mode", "1777"}, attributes);
+    case ViewEntry::Kind::kReserved:  // read-only when the mounts of the start have their places
+      return NewFileSystem("tmpfs", {"mode", "0755", "size", "4m"},
+                           attributes & ~uint64_t{MOUNT_ATTR_RDONLY});
+    default: return NewFileSystem("devpts", {"ptmxmode", "0666", "mode", "0620"}, attributes);
+  }
+}
+
+SysStatus MakeReadOnly(int mount) {
   mount_attr attributes = {};
-  attributes.attr_set = Attributes(entry);
-  if (mount_setattr(tree.get(), "", AT_EMPTY_PATH | AT_RECURSIVE, &attributes,
-                    sizeof(attributes)) != 0) {
+  attributes.attr_set = MOUNT_ATTR_RDONLY;
+  if (mount_setattr(mount, "", AT_EMPTY_PATH, &attributes, sizeof(attributes)) != 0) {
     return LastErrno();
   }
-  return tree;
+  return Done{};
 }
 
 class Builder {
@@ -104,6 +75,7 @@ class Builder {
   OwnedFd root_;
   std::vector<dev_t> own_file_systems_;  // in which directories may be made
   std::vector<Tree> trees_;              // as the entries
+  std::vector<int> reserved_;            // of them, those that are read-only at last
 };
 
 bool Builder::IsOurs(int directory) const {
@@ -115,23 +87,23 @@ bool Builder::IsOurs(int directory) const {
 // The host's trees are copied before anything is mounted: what is mounted may hide them.
 absl::Status Builder::Prepare(const std::vector<ViewEntry>& entries) {
   if (mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) {
-    return Failed("/", "making mounts private", errno);
+    return ViewError("/", "making mounts private", errno);
   }
   trees_.resize(entries.size());
   for (size_t i = 0; i < entries.size(); ++i) {
     if (entries[i].kind == ViewEntry::Kind::kOverlay) {
-      absl::StatusOr<OwnedFd> made = MountOverlay(entries[i].overlay, Attributes(entries[i]));
+      absl::StatusOr<OwnedFd> made = MountOverlay(entries[i].overlay, MountAttributes(entries[i]));
       if (!made.ok()) return made.status();
       trees_[i].mount = *std::move(made);
     }
     if (entries[i].kind != ViewEntry::Kind::kTree) continue;
     SysResult<OwnedFd> tree = CloneTree(entries[i], &trees_[i].is_directory);
-    if (!tree.ok()) return Failed(entries[i].source, "bind mount", tree.error());
+    if (!tree.ok()) return ViewError(entries[i].source, "bind mount", tree.error());
     trees_[i].mount = std::move(*tree);
   }
   SysResult<OwnedFd> root =
       NewFileSystem("tmpfs", {"mode", "0755", "size", "4m"}, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV);
-  if (!root.ok()) return Failed("/", "tmpfs", root.error());
+  if (!root.ok()) return ViewError("/", "tmpfs", root.error());
   root_ = std::move(*root);
   int error = ENOENT;
   for (const char* place : kStagingPlaces) {
@@ -139,9 +111,9 @@ absl::Status Builder::Prepare(const std::vector<ViewEntry>& entries) {
     error = attached.error();
     if (attached.ok()) break;
   }
-  if (error != 0) return Failed("/", "a place for the new root", error);
+  if (error != 0) return ViewError("/", "a place for the new root", error);
   SysResult<struct stat> info = Fstat(root_.get());
-  if (!info.ok()) return Failed("/", "fstat", info.error());
+  if (!info.ok()) return ViewError("/", "fstat", info.error());
   own_file_systems_.push_back(info->st_dev);
   return absl::OkStatus();
 }
@@ -179,29 +151,27 @@ SysStatus Builder::MakePlace(const std::string& path, bool is_directory) {
 absl::Status Builder::Place(const ViewEntry& entry, Tree& tree) {
   const std::string relative = entry.path.substr(1);
   if (SysStatus made = MakePlace(entry.path, tree.is_directory); !made.ok()) {
-    return Failed(entry.path, "no place to mount it", made.error());
+    return ViewError(entry.path, "no place to mount it", made.error());
   }
   if (entry.kind == ViewEntry::Kind::kProcesses) return absl::OkStatus();  // the reaper's
   if (!tree.mount.valid()) {
-    SysResult<OwnedFd> made =
-        entry.kind == ViewEntry::Kind::kMemory
-            ? NewFileSystem("tmpfs", {"mode", "1777"}, Attributes(entry))
-            : NewFileSystem("devpts", {"ptmxmode", "0666", "mode", "0620"}, Attributes(entry));
-    if (!made.ok()) return Failed(entry.path, "new file system", made.error());
+    SysResult<OwnedFd> made = NewFileSystemOf(entry);
+    if (!made.ok()) return ViewError(entry.path, "new file system", made.error());
     tree.mount = std::move(*made);
     SysResult<struct stat> info = Fstat(tree.mount.get());
-    if (info.ok() && entry.kind == ViewEntry::Kind::kMemory) {
+    if (info.ok() && entry.kind != ViewEntry::Kind::kTerminals) {
       own_file_systems_.push_back(info->st_dev);
     }
+    if (entry.kind == ViewEntry::Kind::kReserved) reserved_.push_back(tree.mount.get());
   }
   // No link decides where it goes: the root of the view would be left by one.
   SysResult<OwnedFd> place =
       OpenAt2(root_.get(), relative.c_str(),
               {.flags = O_PATH | O_CLOEXEC, .resolve = kResolveNoSymlinks | kResolveBeneath});
-  if (!place.ok()) return Failed(entry.path, "no place to mount it", place.error());
+  if (!place.ok()) return ViewError(entry.path, "no place to mount it", place.error());
   if (move_mount(tree.mount.get(), "", place->get(), "",
                  MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) != 0) {
-    return Failed(entry.path, "mounting", errno);
+    return ViewError(entry.path, "mounting", errno);
   }
   return absl::OkStatus();
 }
@@ -213,7 +183,7 @@ absl::Status Builder::PlaceLink(const ViewEntry& entry) {
   // Behind a link, or in a tree of the host's: it is there already.
   if (!parent.ok() || !ours) return absl::OkStatus();
   if (symlinkat(entry.source.c_str(), parent->get(), leaf.c_str()) != 0 && errno != EEXIST) {
-    return Failed(entry.path, "symlink", errno);
+    return ViewError(entry.path, "symlink", errno);
   }
   return absl::OkStatus();
 }
@@ -232,15 +202,16 @@ absl::Status Builder::Fill(const std::vector<ViewEntry>& entries) {
 
 // pivot_root(2), "pivot_root(".", ".")": the old root lies over the new one until it is taken off.
 absl::Status Builder::Become() {
-  mount_attr attributes = {};
-  attributes.attr_set = MOUNT_ATTR_RDONLY;
-  if (mount_setattr(root_.get(), "", AT_EMPTY_PATH, &attributes, sizeof(attributes)) != 0) {
-    return Failed("/", "making it read-only", errno);
+  reserved_.push_back(root_.get());
+  for (const int mount : reserved_) {
+    if (SysStatus made = MakeReadOnly(mount); !made.ok()) {
+      return ViewError("/", "making it read-only", made.error());
+    }
   }
-  if (fchdir(root_.get()) != 0) return Failed("/", "fchdir", errno);
-  if (syscall(SYS_pivot_root, ".", ".") != 0) return Failed("/", "pivot_root", errno);
-  if (umount2(".", MNT_DETACH) != 0) return Failed("/", "leaving the host's root", errno);
-  if (chdir("/") != 0) return Failed("/", "chdir", errno);
+  if (fchdir(root_.get()) != 0) return ViewError("/", "fchdir", errno);
+  if (syscall(SYS_pivot_root, ".", ".") != 0) return ViewError("/", "pivot_root", errno);
+  if (umount2(".", MNT_DETACH) != 0) return ViewError("/", "leaving the host's root", errno);
+  if (chdir("/") != 0) return ViewError("/", "chdir", errno);
   return absl::OkStatus();
 }
 
@@ -256,7 +227,7 @@ absl::Status Builder::Become() {
   sigaction(SIGCHLD, &ignore, nullptr);
   int error = 0;
   if (processes != nullptr) {
-    SysResult<OwnedFd> procfs = NewFileSystem("proc", {}, Attributes(*processes));
+    SysResult<OwnedFd> procfs = NewFileSystem("proc", {}, MountAttributes(*processes));
     error = procfs.ok() ? Attach(procfs->get(), root, processes->path.c_str() + 1).error()
                         : procfs.error();
   }
@@ -332,8 +303,9 @@ absl::Status EnterPrivateView(std::vector<ViewEntry> entries, const OwnMemory& m
   if (SysStatus started =
           reaper->Start(builder.root(), processes != entries.end() ? &*processes : nullptr, memory);
       !started.ok()) {
-    return Failed("/proc", "a procfs of the session's own (is a part of the host's /proc covered?)",
-                  started.error());
+    return ViewError("/proc",
+                     "a procfs of the session's own (is a part of the host's /proc covered?)",
+                     started.error());
   }
   return builder.Become();
 }

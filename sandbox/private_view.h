@@ -22,6 +22,7 @@ struct ViewEntry {
     kTree,       // a directory or file of the host: a bind mount, with all that is mounted below
     kOverlay,    // a directory of the host's, with what is changed kept apart
     kMemory,     // an empty tmpfs, mode 1777
+    kReserved,   // one in which nothing can be made but places for mounts (view_mount.h)
     kTerminals,  // pseudo-terminals of the session's own: a devpts, and "ptmx" beside it
     kProcesses,  // a procfs of its process id namespace
     kLink,       // a symbolic link; left out where a tree has something there already
