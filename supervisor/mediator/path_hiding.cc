@@ -36,20 +36,30 @@ bool PathResolver::MayPassHidden(const std::string& path) const {
 
 // OpenFrom, where nothing hidden may be found, nor passed through: what is behind a hidden name is
 // not there, "secrets/.." neither. Without ".." and links the text says what the path passes, and
-// one system call is enough; else it is walked, with each name looked at.
+// one system call is enough; else it is walked, with each name looked at. The caller's own flags
+// may leave that to the kernel: then the text up to "..", and what was found, are looked at.
 SysResult<OwnedFd> PathResolver::OpenVisible(const Start& start, const std::string& path,
                                              uint64_t flags, uint64_t extra_resolve) const {
   if (!start.mount->hides()) return OpenFrom(start, path, flags, extra_resolve);
   if (!start.place.has_value()) return Errno(ENAMETOOLONG);
-  const int walk = MayWalk(extra_resolve) ? EXDEV : ENOSYS;
-  if (HasDotDot(path)) return Errno(walk);
-  const std::string named = *start.place + "/" + WithoutDots(path);
-  if (const std::string* rule = start.mount->rules->hide.Match(named); rule != nullptr) {
-    return refusal_.Note(ENOENT, "hide " + *rule);
+  const bool may_walk = MayWalk(extra_resolve);
+  if (may_walk && HasDotDot(path)) return Errno(EXDEV);
+  const std::string named = *start.place + "/" + WithoutDots(UntilDotDot(path));
+  if (SysStatus hidden = CheckHidden(*start.mount, named); !hidden.ok()) {
+    return Errno(hidden.error());
   }
-  SysResult<OwnedFd> opened = OpenFrom(start, path, flags, extra_resolve | kResolveNoSymlinks);
-  const bool asked = (extra_resolve & kResolveNoSymlinks) != 0;
-  return opened.error() == ELOOP && !asked ? Errno(walk) : std::move(opened);
+  if (may_walk) return OpenFrom(start, path, flags, extra_resolve | kResolveNoSymlinks);
+  SysResult<OwnedFd> opened = OpenFrom(start, path, flags, extra_resolve);
+  if (!opened.ok()) return opened;
+  SysResult<std::string> real = PathForRules(opened->get(), start.mount);
+  if (!real.ok()) return Errno(real.error());
+  SysStatus hidden = CheckHidden(*start.mount, *real);
+  return hidden.ok() ? std::move(opened) : Errno(hidden.error());
+}
+
+SysStatus PathResolver::CheckHidden(const MountView& mount, const std::string& path) const {
+  const std::string* rule = mount.rules->hide.Match(path);
+  return rule == nullptr ? SysStatus(Done{}) : refusal_.Note(ENOENT, "hide " + *rule);
 }
 
 SysResult<PinnedObject> PathResolver::LookUp(const CallerPath& path, bool follow) const {

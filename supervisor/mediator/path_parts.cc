@@ -31,6 +31,15 @@ bool HasDotDot(const std::string& path) {
   return std::find(components.begin(), components.end(), "..") != components.end();
 }
 
+std::string UntilDotDot(const std::string& path) {
+  std::string text;
+  for (const std::string& component : PathComponents(path)) {
+    if (component == "..") break;
+    text += "/" + component;
+  }
+  return text;
+}
+
 std::string WithoutDots(const std::string& path) {
   std::string text;
   for (const std::string& component : PathComponents(path)) {

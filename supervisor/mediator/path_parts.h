@@ -15,6 +15,8 @@ std::vector<std::string> PathComponents(const std::string& path);
 bool EndsWithSlash(const std::string& path);
 
 bool HasDotDot(const std::string& path);
+// What stands before the first "..", or all.
+std::string UntilDotDot(const std::string& path);
 // The components with single slashes between them, without any ".".
 std::string WithoutDots(const std::string& path);
 

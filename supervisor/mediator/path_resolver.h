@@ -160,6 +160,7 @@ class PathResolver {
   SysResult<PinnedObject> QuickLookUp(const std::string& path, bool follow) const;
   SysResult<OwnedFd> OpenVisible(const Start& start, const std::string& path, uint64_t flags,
                                  uint64_t extra_resolve) const;
+  SysStatus CheckHidden(const MountView& mount, const std::string& path) const;
   SysResult<PinnedParent> MarkHidden(SysResult<PinnedParent> parent) const;
   bool MayPassHidden(const std::string& path) const;
 
