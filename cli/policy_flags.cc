@@ -210,6 +210,7 @@ void AddScalars(const PolicyFlags& flags, SessionPolicy& policy) {
   if (!flags.view.empty()) {
     policy.filesystem.view = static_cast<ViewRule>(IndexOf(ViewNames(), flags.view));
   }
+  policy.filesystem.reserve = policy.filesystem.reserve || flags.reserve;
   if (!flags.ipc.empty()) {
     policy.process.ipc = static_cast<IpcRule>(IndexOf(IpcNames(), flags.ipc));
   }
@@ -312,6 +313,9 @@ void AddProcessFlags(CLI::App& app, PolicyFlags& flags) {
   app.add_option("--view", flags.view,
                  "What the session sees: auto, private (a root of its own), or host")
       ->check(CLI::IsMember(ViewNames()))
+      ->group("Policy");
+  app.add_flag("--reserve", flags.reserve,
+               "Keep room below /mnt for mounts that are given while the session runs")
       ->group("Policy");
   app.add_option("--ipc", flags.ipc, "System V IPC: auto, none, or private (the session's own)")
       ->check(CLI::IsMember(IpcNames()))

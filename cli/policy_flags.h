@@ -24,7 +24,7 @@ struct PolicyFlags {
   std::vector<std::string> destinations, listen_addresses, unix_sockets;
   std::vector<int> keep_fds;
   std::string policy_file, scope, working_directory, audit, user, view, ipc, network;
-  bool best_effort = false;
+  bool best_effort = false, reserve = false;
   bool dns = false;
   bool unix_datagrams = false;
   std::optional<int> min_landlock_abi;

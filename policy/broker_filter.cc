@@ -117,6 +117,10 @@ std::vector<BrokerNeed> MakeNeeds() {
       {"making devices, where the policy keeps `mknod`",
        {{"mknodat", {{2, S_IFMT, S_IFCHR}}}, {"mknodat", {{2, S_IFMT, S_IFBLK}}}},
        CapabilityBit(CAP_MKNOD)},
+      {"hearing of mounts that come and go, under `filesystem.reserve`",
+       {{"recvmsg"}},
+       0,
+       /*only_reserve=*/true},
   };
 }
 
@@ -148,7 +152,8 @@ FilterPlan PlanBrokerFilter(const CompiledPolicy& compiled,
   const bool best_effort = compiled.policy.kernel.best_effort;
   CasesByNumber cases;
   for (const BrokerNeed& need : BrokerNeeds()) {
-    const bool needed = need.only_with == 0 || (compiled.identity.kept & need.only_with) != 0;
+    const bool needed = (need.only_with == 0 || (compiled.identity.kept & need.only_with) != 0) &&
+                        (!need.only_reserve || compiled.policy.filesystem.reserve);
     if (needed) Allow(need.calls, best_effort, &cases);
   }
   for (const MediatedCall& call : mediated_calls) {

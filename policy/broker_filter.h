@@ -18,6 +18,7 @@ struct BrokerNeed {
   const char* reason;
   std::vector<BrokerCall> calls;
   CapabilitySet only_with = 0;  // needed where the policy keeps one of these; 0: always
+  bool only_reserve = false;    // needed under filesystem.reserve
 };
 
 // What a broker needs, whatever its policy mediates.

@@ -73,6 +73,8 @@ struct FilesystemPolicy {
   SharedMemoryRule shared_memory = SharedMemoryRule::kNone;
   ViewRule view = ViewRule::kAuto;
   TmpRule tmp = TmpRule::kPrivate;  // /tmp in a private view
+  // Mounts may be given while the session runs, below kReservedPath (policy_compiler.h).
+  bool reserve = false;
 };
 
 struct ProcessPolicy {

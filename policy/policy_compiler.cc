@@ -187,6 +187,9 @@ std::string ReasonToMediateReads(const CompiledPolicy& compiled) {
     return absl::StrCat(mounts.size(),
                         " mounts are islands: a link in one must not lead a read into another");
   }
+  if (compiled.policy.filesystem.reserve) {
+    return "mounts may come (filesystem.reserve), and each is an island";
+  }
   if (!mounts.empty() && compiled.mounts.size() > mounts.size()) {
     return "a link in a mount must not lead a read into the session's own /tmp";
   }

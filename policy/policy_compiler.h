@@ -67,6 +67,10 @@ struct LandlockPlan {
 // Where shm_open(3) and sem_open(3) look.
 inline constexpr char kSharedMemoryPath[] = "/dev/shm";
 
+// Below which mounts may be given while a session runs, under filesystem.reserve: no Landlock
+// domain can be widened, so the rules for them are made at the start, for this directory.
+inline constexpr char kReservedPath[] = "/mnt";
+
 // Where System V IPC lives.
 enum class IpcPlan {
   kRefused,        // nowhere: the calls answer ENOSYS

@@ -98,6 +98,10 @@ void AppendGrants(const CompiledPolicy& compiled, std::string* text) {
     absl::StrAppend(text, "  shm  ", kSharedMemoryPath,
                     ": the session's own, empty at its start, removed at its end\n");
   }
+  if (compiled.policy.filesystem.reserve) {
+    absl::StrAppend(text, "  later  ", kReservedPath,
+                    ": what `sessionctl mount add` mounts below it; until then nothing\n");
+  }
   absl::StrAppend(
       text, "  everything else: none\nView: ",
       compiled.view.is_private ? "private (a root of the session's own: nothing else is there)"

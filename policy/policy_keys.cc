@@ -237,6 +237,10 @@ std::vector<PolicyKey<SessionPolicy>> SectionKeys() {
                  "What /tmp is in a private view: nothing, or the session's own and empty at its "
                  "start.",
                  {"none", "private"}, [](P& policy) -> TmpRule& { return policy.filesystem.tmp; }),
+      BoolKey<P>("filesystem", "reserve",
+                 "Keep room below /mnt, in a private view, for mounts that are given while the "
+                 "session runs.",
+                 [](P& policy) -> bool& { return policy.filesystem.reserve; }),
       EnumKey<P>("mediation", "scope",
                  "Which opens the broker carries out: what the policy makes necessary, all that "
                  "may write, or reads too.",

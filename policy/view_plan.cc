@@ -14,6 +14,7 @@
 #include "policy/grant_resolver.h"
 #include "policy/path_text.h"
 #include "policy/walked_directories.h"
+#include "policy/wall_plans.h"
 #include "sandbox/namespaces.h"
 
 namespace sessionctl {
@@ -42,19 +43,20 @@ absl::Status CheckGuest(const Mount& mount) {
   return absl::OkStatus();
 }
 
-// One directory of the host's seen at two places would be two islands with one content.
-absl::Status CheckGuests(const Mount& one, const Mount& other) {
-  if (one.guest == other.guest) {
-    return InvalidGuest(
-        other, absl::StrCat("another mount is there already (", LocationText(one.where), ")"));
+// The place itself is for what is mounted below it.
+absl::Status CheckReserved(const CompiledPolicy& compiled) {
+  if (!compiled.policy.filesystem.reserve) return absl::OkStatus();
+  for (const CompiledMount& each : compiled.mounts) {
+    if (each.mount.guest != kReservedPath) continue;
+    return InvalidGuest(each.mount, "filesystem.reserve keeps that directory for mounts below it");
   }
-  const bool one_is_outer = IsAtOrBelow(other.host, one.host);
-  if (!one_is_outer && !IsAtOrBelow(one.host, other.host)) return absl::OkStatus();
-  const Mount& outer = one_is_outer ? one : other;
-  const Mount& inner = one_is_outer ? other : one;
-  if (inner.guest == outer.guest + inner.host.substr(outer.host.size())) return absl::OkStatus();
-  return InvalidGuest(inner, absl::StrCat("its directory ", inner.host, " lies in that of mount ",
-                                          outer.guest, ", and would be seen twice"));
+  for (const SystemGrant& grant : compiled.system) {
+    if (!IsAtOrBelow(grant.path, kReservedPath)) continue;
+    return absl::InvalidArgumentError(absl::StrCat("policy: filesystem.reserve: ", kReservedPath,
+                                                   " would hide ", grant.path,
+                                                   ", which the policy grants"));
+  }
+  return absl::OkStatus();
 }
 
 absl::Status CheckOverlay(const Mount& mount) {
@@ -108,6 +110,11 @@ absl::Status ChooseView(CompiledPolicy* compiled) {
                          ": an overlay is mounted in a view of the session's own, but "
                          "filesystem.view is \"host\""));
       }
+      if (compiled->policy.filesystem.reserve) {
+        return absl::InvalidArgumentError(
+            "policy: filesystem.reserve: mounts are given later in a view of the session's own "
+            "only, but filesystem.view is \"host\"");
+      }
       view.reason = "filesystem.view is \"host\"";
       return absl::OkStatus();
     case ViewRule::kPrivate:
@@ -116,11 +123,14 @@ absl::Status ChooseView(CompiledPolicy* compiled) {
       return absl::OkStatus();
     case ViewRule::kAuto: break;
   }
-  view.is_private = moved != mounts.end() || overlay != mounts.end();
+  const bool reserve = compiled->policy.filesystem.reserve;
+  view.is_private = moved != mounts.end() || overlay != mounts.end() || reserve;
   if (moved != mounts.end()) {
     view.reason = absl::StrCat("mount ", moved->host, " is seen at ", moved->guest);
   } else if (overlay != mounts.end()) {
     view.reason = absl::StrCat("mount ", overlay->host, " is an overlay");
+  } else if (reserve) {
+    view.reason = "mounts may be given later (filesystem.reserve)";
   } else {
     view.reason = "every mount is seen at the host's path";
   }
@@ -191,18 +201,29 @@ void AddMounts(const CompiledPolicy& compiled, std::vector<ViewEntry>* entries) 
           {.kind = ViewEntry::Kind::kMemory, .path = kTemporaryPath, .executable = true});
       continue;
     }
-    const bool overlay = mount.mode == MountMode::kOverlay;
-    entries->push_back({.kind = overlay ? ViewEntry::Kind::kOverlay : ViewEntry::Kind::kTree,
-                        .path = each.is_shared_memory ? kSharedMemoryPath : mount.guest,
-                        .source = mount.host,
-                        .overlay = each.overlay,
-                        .read_only = !mount.is_writable(),
-                        .executable = mount.exec,
-                        .follows_links = mount.symlinks != SymlinkRule::kNone});
+    ViewEntry entry = PlanMountEntry(mount);
+    if (each.is_shared_memory) entry.path = kSharedMemoryPath;
+    entry.overlay = each.overlay;
+    entries->push_back(std::move(entry));
   }
 }
 
 }  // namespace
+
+// One directory of the host's seen at two places would be two islands with one content.
+absl::Status CheckGuestPair(const Mount& one, const Mount& other) {
+  if (one.guest == other.guest) {
+    return InvalidGuest(
+        other, absl::StrCat("another mount is there already (", LocationText(one.where), ")"));
+  }
+  const bool one_is_outer = IsAtOrBelow(other.host, one.host);
+  if (!one_is_outer && !IsAtOrBelow(one.host, other.host)) return absl::OkStatus();
+  const Mount& outer = one_is_outer ? one : other;
+  const Mount& inner = one_is_outer ? other : one;
+  if (inner.guest == outer.guest + inner.host.substr(outer.host.size())) return absl::OkStatus();
+  return InvalidGuest(inner, absl::StrCat("its directory ", inner.host, " lies in that of mount ",
+                                          outer.guest, ", and would be seen twice"));
+}
 
 absl::Status DecideView(const KernelFeatures& features, CompiledPolicy* compiled) {
   std::vector<Mount>& mounts = compiled->policy.mounts;
@@ -222,7 +243,8 @@ absl::Status DecideView(const KernelFeatures& features, CompiledPolicy* compiled
   if (!is_private) return absl::OkStatus();
   for (size_t i = 0; i < mounts.size(); ++i) {
     for (size_t j = 0; j < i; ++j) {
-      if (absl::Status checked = CheckGuests(mounts[j], mounts[i]); !checked.ok()) return checked;
+      if (absl::Status checked = CheckGuestPair(mounts[j], mounts[i]); !checked.ok())
+        return checked;
     }
   }
   compiled->view.as_user = !features.ipc_namespaces;
@@ -247,6 +269,7 @@ absl::Status CompleteView(CompiledPolicy* compiled) {
                           absl::StrCat("would hide ", grant.path, ", which the policy grants"));
     }
   }
+  if (absl::Status checked = CheckReserved(*compiled); !checked.ok()) return checked;
   for (const std::string& path : compiled->view.spelled) {
     CollectLinks(path, &compiled->view.links);
   }
@@ -275,11 +298,24 @@ std::string HostPathOf(const CompiledPolicy& compiled, const std::string& path) 
   return "";
 }
 
+ViewEntry PlanMountEntry(const Mount& mount) {
+  const bool overlay = mount.mode == MountMode::kOverlay;
+  return {.kind = overlay ? ViewEntry::Kind::kOverlay : ViewEntry::Kind::kTree,
+          .path = mount.guest,
+          .source = mount.host,
+          .read_only = !mount.is_writable(),
+          .executable = mount.exec,
+          .follows_links = mount.symlinks != SymlinkRule::kNone};
+}
+
 std::vector<ViewEntry> PlanViewEntries(const CompiledPolicy& compiled) {
   using Kind = ViewEntry::Kind;
   std::vector<ViewEntry> entries;
   AddSystemTrees(compiled, &entries);
   AddMounts(compiled, &entries);
+  if (compiled.policy.filesystem.reserve) {
+    entries.push_back({.kind = Kind::kReserved, .path = kReservedPath, .read_only = true});
+  }
   entries.push_back({.kind = Kind::kProcesses, .path = "/proc"});
   entries.push_back({.kind = Kind::kTerminals, .path = "/dev/pts", .devices = true});
   entries.push_back({.kind = Kind::kLink, .path = kMultiplexer, .source = "pts/ptmx"});
@@ -307,7 +343,9 @@ CompiledPolicy SeenFromInside(const CompiledPolicy& compiled) {
     if (const auto name = names.find(path); name != names.end()) path = name->second;
   };
   for (LandlockPlan* plan : {&inside.broker_domain, &inside.session_domain}) {
-    for (LandlockGrant& grant : plan->grants) rename(grant.path);
+    for (LandlockGrant& grant : plan->grants) {
+      if (grant.reason != kReservedReason) rename(grant.path);
+    }
   }
   for (SystemGrant& grant : inside.system) {
     if (grant.device) rename(grant.path);

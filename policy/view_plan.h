@@ -26,6 +26,12 @@ absl::Status CompleteView(CompiledPolicy* compiled);
 // nothing that a mount or a system grant holds.
 std::string HostPathOf(const CompiledPolicy& compiled, const std::string& path);
 
+// Two mounts of a private view may be there together. Errors: kInvalidArgument.
+absl::Status CheckGuestPair(const Mount& one, const Mount& other);
+
+// One mount as a part of a private view; an overlay's directories are left to the caller.
+ViewEntry PlanMountEntry(const Mount& mount);
+
 // What the private view is made of. Of a compiled policy whose view is private.
 std::vector<ViewEntry> PlanViewEntries(const CompiledPolicy& compiled);
 

@@ -33,6 +33,13 @@ bool GrantsTerminals(const CompiledPolicy& compiled) {
   });
 }
 
+// What may be mounted there later: any mode, so the most that one of them gives.
+Mount ReservedMount() {
+  Mount mount;
+  mount.host = mount.guest = kReservedPath;
+  return mount;
+}
+
 // The broker opens no device in a mount, and makes one only for a session that keeps the
 // capability.
 uint64_t BrokerMountAccess(const Mount& mount, CapabilitySet kept, int landlock_abi) {
@@ -128,6 +135,7 @@ std::vector<FilterRule> MediatedRules(const MediatedCall& call, const CompiledPo
 // In a mount where something has to be kept apart, a socket file is made from its pinned directory:
 // see supervisor/mediator/handlers/bind.cc.
 bool ShortensSocketNames(const CompiledPolicy& compiled) {
+  if (compiled.policy.filesystem.reserve) return true;  // one mount may come to lie in another
   for (const CompiledMount& mount : compiled.mounts) {
     if (!mount.mount.is_writable()) continue;
     if (!mount.deny.empty() || !mount.read_only.empty() || !mount.hide.empty()) return true;
@@ -173,6 +181,11 @@ LandlockPlan PlanBrokerDomain(const CompiledPolicy& compiled, int landlock_abi) 
   for (const SystemGrant& grant : compiled.system) {
     AddGrant(grant.path, BrokerSystemAccess(grant), SystemReason(grant), &plan);
   }
+  if (compiled.policy.filesystem.reserve) {
+    AddGrant(kReservedPath,
+             BrokerMountAccess(ReservedMount(), compiled.identity.kept, landlock_abi),
+             kReservedReason, &plan);
+  }
   if (GrantsTerminals(compiled)) {
     AddGrant("/dev/pts", kDevice, "broker: the terminals that the session makes", &plan);
   }
@@ -192,6 +205,9 @@ LandlockPlan PlanSessionDomain(const CompiledPolicy& compiled, int landlock_abi)
   for (const SystemGrant& grant : compiled.system) {
     AddGrant(grant.path, SessionSystemAccess(grant, !compiled.reads_mediated), SystemReason(grant),
              &plan);
+  }
+  if (compiled.policy.filesystem.reserve) {
+    AddGrant(kReservedPath, SessionMountAccess(ReservedMount(), compiled), kReservedReason, &plan);
   }
   return plan;
 }

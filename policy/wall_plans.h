@@ -11,6 +11,9 @@
 
 namespace sessionctl {
 
+// Why there is a rule for kReservedPath, which is a path of the session's view.
+inline constexpr char kReservedReason[] = "filesystem.reserve: mounts that come later";
+
 // The outer domain, the broker's: every grant of the policy with the rights to carry it out.
 LandlockPlan PlanBrokerDomain(const CompiledPolicy& compiled, int landlock_abi);
 

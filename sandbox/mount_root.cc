@@ -47,9 +47,14 @@ absl::StatusOr<MountRoot> MountRoot::Open(const std::string& path, Rules rules) 
   how.resolve = kResolveNoSymlinks;
   SysResult<OwnedFd> fd = OpenAt2(AT_FDCWD, path.c_str(), how);
   if (!fd.ok()) return OpenError(path, fd.error());
-  SysResult<FileIdentity> identity = Identify(fd->get());
+  return Take(path, std::move(*fd), rules);
+}
+
+absl::StatusOr<MountRoot> MountRoot::Take(const std::string& path, OwnedFd directory, Rules rules) {
+  SysResult<FileIdentity> identity = Identify(directory.get());
   if (!identity.ok()) return OpenError(path, identity.error());
-  return MountRoot(std::move(*fd), rules, *identity);
+  if (!S_ISDIR(identity->mode)) return OpenError(path, ENOTDIR);
+  return MountRoot(std::move(directory), rules, *identity);
 }
 
 SysResult<OwnedFd> MountRoot::OpenBeneath(int anchor, const char* path, uint64_t flags, mode_t mode,

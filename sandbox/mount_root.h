@@ -5,6 +5,7 @@
 #define SANDBOX_MOUNT_ROOT_H_
 
 #include <cstdint>
+#include <memory>
 #include <string>
 
 #include "absl/status/statusor.h"
@@ -30,6 +31,7 @@ struct FileIdentity {
 // One statx(2). Errors: EBADF.
 SysResult<FileIdentity> Identify(int fd);
 
+// A copy holds the same open directory.
 class MountRoot {
  public:
   struct Rules {
@@ -42,7 +44,10 @@ class MountRoot {
   // kPermissionDenied, kInvalidArgument.
   static absl::StatusOr<MountRoot> Open(const std::string& path, Rules rules);
 
-  int fd() const { return fd_.get(); }
+  // Of a directory that is open already, and is the root of what is mounted there.
+  static absl::StatusOr<MountRoot> Take(const std::string& path, OwnedFd directory, Rules rules);
+
+  int fd() const { return fd_->get(); }
   const Rules& rules() const { return rules_; }
 
   // Opens `path` relative to `anchor`, never leaving it: no "..", absolute link or magic link leads
@@ -62,13 +67,13 @@ class MountRoot {
   SysResult<bool> OnSameDevice(int fd) const;
 
   // Where the root is now: it may have been moved since.
-  SysResult<std::string> CurrentPath() const { return PathOfDescriptor(fd_.get()); }
+  SysResult<std::string> CurrentPath() const { return PathOfDescriptor(fd()); }
 
  private:
   MountRoot(OwnedFd fd, Rules rules, const FileIdentity& identity)
-      : fd_(std::move(fd)), rules_(rules), identity_(identity) {}
+      : fd_(std::make_shared<const OwnedFd>(std::move(fd))), rules_(rules), identity_(identity) {}
 
-  OwnedFd fd_;
+  std::shared_ptr<const OwnedFd> fd_;
   Rules rules_;
   FileIdentity identity_;
 };

@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "sandbox/base/fd_channel.h"
 #include "sandbox/landlock_uapi.h"
 #include "sandbox/seccomp_filter.h"
 #include "supervisor/broker_process.h"
@@ -112,19 +113,26 @@ void Broker::KillSession() {
 
 SysResult<std::optional<BrokerEvent>> Broker::ReadEvent() {
   BrokerEvent event;
-  ssize_t size;
-  do {
-    size = recv(events_.get(), &event, sizeof(event), 0);
-  } while (size < 0 && errno == EINTR);
-  if (size < 0) return LastErrno();
-  if (size == 0) return std::optional<BrokerEvent>();
-  if (size != static_cast<ssize_t>(sizeof(event))) return Errno(EBADMSG);
+  SysResult<ReceivedMessage> message = ReceiveWithDescriptors(events_.get(), &event, sizeof(event));
+  if (!message.ok()) return Errno(message.error());
+  if (message->size == 0) return std::optional<BrokerEvent>();
+  if (message->size != sizeof(event)) return Errno(EBADMSG);
+  // Once, and before anything of the session's has run.
+  if (event.kind == BrokerEvent::Kind::kView && message->count == 1 && !heard_start_) {
+    view_ = std::move(message->descriptors[0]);
+  }
+  heard_start_ = true;
   event.message[sizeof(event.message) - 1] = '\0';
   // It goes to somebody's terminal.
   std::replace_if(
       std::begin(event.message), std::end(event.message) - 1,
       [](unsigned char c) { return c != '\0' && (c < ' ' || c == 0x7f); }, '?');
   return std::optional<BrokerEvent>(event);
+}
+
+SysStatus Broker::Request(const BrokerRequest& request, int root) {
+  return SendWithDescriptors(events_.get(), &request, sizeof(request), &root, root >= 0 ? 1 : 0,
+                             MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
 std::string RefusedCallText(const BrokerEvent& event) {

@@ -7,6 +7,7 @@
 
 #include <sys/types.h>
 
+#include <climits>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -66,12 +67,15 @@ struct BrokerEvent {
     kExited,  // wait_status of the command; the whole tree is gone; counters are set
     // The broker's own filter stopped refused_call and ended it; the session falls to the parent.
     kRefusedCall,
+    kView,           // under filesystem.reserve, with the view's mount namespace as descriptor
+    kMountsChanged,  // answers the BrokerRequest of that number; exit_code is 0 or an errno
   };
   Kind kind;
   pid_t pid;
   int wait_status;
   int exit_code;
   int refused_call;
+  uint32_t request;
   uint64_t mediated_calls;
   uint64_t denials;
   // Of kExited: what all processes of the session have used together. Microseconds, bytes.
@@ -80,6 +84,18 @@ struct BrokerEvent {
   int64_t peak_memory;
   SessionEnd ended;   // of kExited: the limit that ended the session, kNone when it ended by itself
   char message[768];  // NUL-terminated
+};
+
+// One message from its parent to the broker of a session whose policy reserves room for mounts. One
+// that adds comes with the mount's root as descriptor: the mount is there. One that removes comes
+// before the mount is taken off.
+struct BrokerRequest {
+  enum class Kind : uint32_t { kAddMount, kRemoveMount };
+  Kind kind;
+  uint32_t number;          // for the answer
+  bool read_only;           // kAddMount
+  char guest[PATH_MAX];     // NUL-terminated, like the next
+  char deny[2 * PATH_MAX];  // a glob; "": none
 };
 
 class Broker {
@@ -97,12 +113,19 @@ class Broker {
   // The next event; nullopt at end of file. Blocks; EAGAIN never. What it says is the broker's
   // word: a broker that was taken over says what it likes. The message has no control characters.
   SysResult<std::optional<BrokerEvent>> ReadEvent();
+  // The mount namespace of a session that may get mounts, from before its command was started; -1:
+  // there is none.
+  int view() const { return view_.get(); }
+  // Does not wait. `root`: -1: none goes along. Errors: EAGAIN (the broker does not hear), EPIPE.
+  SysStatus Request(const BrokerRequest& request, int root);
 
  private:
   absl::Status MakeCgroup(const BrokerOptions& options);
 
   pid_t pid_ = -1;
   OwnedFd events_;
+  OwnedFd view_;
+  bool heard_start_ = false;
   std::optional<SessionCgroup> cgroup_;
   std::optional<SharedMemory> shared_memory_;  // goes with this object, after the session
 };

@@ -19,6 +19,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "sandbox/base/fd_channel.h"
 #include "sandbox/base/own_descriptors.h"
 #include "sandbox/base/raw_log.h"
 #include "sandbox/base/syscalls.h"
@@ -87,6 +88,12 @@ absl::Status BrokerProcess::EnterNamespaces() {
   if (absl::Status scored = TakeOomScore(policy_); !scored.ok()) return scored;
   if (absl::Status entered = namespaces_.Enter(memory_, &policy_); !entered.ok()) return entered;
   DieWithParent();
+  if (OwnedFd own_view = namespaces_.TakeView(); own_view.valid()) {
+    const BrokerEvent event = MakeEvent(BrokerEvent::Kind::kView);
+    const int fd = own_view.get();
+    SysStatus sent = SendWithDescriptors(events_.get(), &event, sizeof(event), &fd, 1);
+    if (!sent.ok()) return absl::InternalError(absl::StrCat("events: ", strerror(sent.error())));
+  }
   absl::StatusOr<SessionView> view = SessionView::Create(
       policy_, std::move(*proc), namespaces_.process_ids(), namespaces_.TakeUppers());
   if (!view.ok()) return view.status();
@@ -184,10 +191,13 @@ absl::Status BrokerProcess::EnterDomain() {
 }
 
 void BrokerProcess::Serve() {
-  std::array<pollfd, 2> sources = {pollfd{.fd = signals_.get(), .events = POLLIN},
-                                   pollfd{.fd = limits_->events_fd(), .events = POLLIN}};
+  std::array<pollfd, 3> sources = {
+      pollfd{.fd = signals_.get(), .events = POLLIN},
+      pollfd{.fd = limits_->events_fd(), .events = POLLIN},
+      pollfd{.fd = hears_parent_ ? events_.get() : -1, .events = POLLIN}};
   if (poll(sources.data(), sources.size(), limits_->Timeout()) < 0) return;  // EINTR
   if (sources[0].revents != 0) ServeSignals();
+  if (sources[2].revents != 0) HearParent();
   if (limits_->Check(mediator_->calls())) EndSession(SIGKILL);
 }
 

@@ -40,7 +40,8 @@ class BrokerProcess {
         cgroup_(inherited.cgroup),
         events_(std::move(inherited.events)),
         parent_(inherited.parent),
-        mask_(inherited.mask) {}
+        mask_(inherited.mask),
+        hears_parent_(policy_.policy.filesystem.reserve) {}
 
   [[noreturn]] void Run() {
     BlockSignals();
@@ -71,6 +72,10 @@ class BrokerProcess {
   std::string ExecFailure(const LaunchFailure& failure, int* exit_code) const;
 
   // broker_process.cc again
+  // broker_mounts.cc
+  void HearParent();
+  absl::Status ChangeMounts(const BrokerRequest& request, OwnedFd root);
+
   void Serve();
   void ServeSignals();
   void ReapChildren();
@@ -88,6 +93,7 @@ class BrokerProcess {
   const sigset_t mask_;  // what the command starts with
   OwnedFd signals_;
   OwnedFd null_;
+  bool hears_parent_;  // of mounts that come, under filesystem.reserve, as long as it lives
   SessionNamespaces namespaces_;
   OwnMemory memory_;
   std::unique_ptr<SessionView> view_;

@@ -118,6 +118,8 @@ void Foreground::HandleNextEvent() {
     case BrokerEvent::Kind::kContinued: stopped_by_ = 0; return;
     case BrokerEvent::Kind::kExited: return HandleExited(event);
     case BrokerEvent::Kind::kRefusedCall: return HandleLost(RefusedCallText(event));
+    case BrokerEvent::Kind::kView:
+    case BrokerEvent::Kind::kMountsChanged: return;  // nobody can ask for a mount here
   }
 }
 

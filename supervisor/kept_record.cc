@@ -44,7 +44,10 @@ void KeptRecord::Describe(const CompiledPolicy& policy) {
         {.name = limit.name, .value = limit.value, .by = LimitHolderName(limit.holder)});
   }
   for (const CompiledMount& mount : policy.mounts) {
-    SessionMount recorded = {.host = mount.mount.host, .mode = MountModeName(mount.mount.mode)};
+    if (mount.is_private_tmp) continue;
+    SessionMount recorded = {.host = mount.mount.host,
+                             .mode = MountModeName(mount.mount.mode),
+                             .guest = mount.mount.guest};
     if (mount.mount.max_bytes != kUnlimited) recorded.max_bytes = mount.mount.max_bytes;
     if (mount.mount.max_files != kUnlimited) recorded.max_files = mount.mount.max_files;
     value.mounts.push_back(std::move(recorded));

@@ -166,6 +166,7 @@ void SessionConsole::Accept() {
 void SessionConsole::Hear(Caller* caller) {
   if (!caller->socket.valid()) return;
   const std::string answer = ControlAnswer(Answer(caller));
+  if (!caller->socket.valid()) return;  // it is answered later
   send(caller->socket.get(), answer.data(), answer.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
   caller->socket.Reset();
 }
@@ -177,11 +178,16 @@ absl::Status SessionConsole::Answer(Caller* caller) {
   if (message.error() == EMSGSIZE) return absl::InvalidArgumentError("the request is too large");
   if (!message.ok()) return absl::ErrnoToStatus(message.error(), "receiving the request");
   text.resize(message->size);
-  if (message->count != 1 || !IsStream(message->descriptors[0])) {
+  absl::StatusOr<ControlRequest> request = ControlRequestFromJson(text);
+  const bool mounts = request.ok() && request->is_about_mounts();
+  if (!mounts && (message->count != 1 || !IsStream(message->descriptors[0]))) {
     return absl::InvalidArgumentError("a request comes with one descriptor, a stream socket");
   }
-  absl::StatusOr<ControlRequest> request = ControlRequestFromJson(text);
   if (!request.ok()) return request.status();
+  if (mounts) {
+    mount_requests_(*request, std::move(caller->socket));
+    return absl::OkStatus();
+  }
   if (attached_.size() + executed_.client_count() >= kMaxClients) {
     return absl::ResourceExhaustedError("this session has too many clients");
   }

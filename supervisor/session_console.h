@@ -7,10 +7,12 @@
 #define SUPERVISOR_SESSION_CONSOLE_H_
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -36,6 +38,10 @@ class SessionConsole {
 
   // Makes the control socket. Errors: those of bind(2).
   absl::Status Listen();
+
+  // Whoever carries out requests that are about mounts, and answers them.
+  using MountRequests = std::function<void(const ControlRequest& request, OwnedFd client)>;
+  void TakeMountRequests(MountRequests take) { mount_requests_ = std::move(take); }
 
   // For the next turn of the monitor's loop; `Timeout` in milliseconds, -1: none.
   void Watch(PollLoop* loop);
@@ -77,6 +83,7 @@ class SessionConsole {
   SessionLog* const log_;
   ProgramStreams streams_;
   ExecutedPrograms executed_;
+  MountRequests mount_requests_;
   StreamExit end_;
   OwnedFd listener_;
   std::optional<Clock::time_point> accept_again_;  // out of descriptors until then

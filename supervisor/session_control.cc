@@ -32,6 +32,7 @@ constexpr ErrorCode kErrorCodes[] = {
     {"not_possible", absl::StatusCode::kFailedPrecondition},
     {"too_many", absl::StatusCode::kResourceExhausted},
     {"not_yours", absl::StatusCode::kPermissionDenied},
+    {"timeout", absl::StatusCode::kDeadlineExceeded},
 };
 
 absl::Status Wrong(const char* member) {
@@ -104,6 +105,22 @@ absl::Status ReadTerminal(const json& object, ControlRequest* request) {
   return absl::OkStatus();
 }
 
+constexpr char kAddMountName[] = "mount_add";
+constexpr char kRemoveMountName[] = "mount_remove";
+
+absl::StatusOr<ControlRequest> ReadMountRequest(const json& object, bool add) {
+  ControlRequest request;
+  request.operation =
+      add ? ControlRequest::Operation::kAddMount : ControlRequest::Operation::kRemoveMount;
+  if (!ReadBytes(object, "guest", &request.guest)) return Wrong("guest");
+  if (request.guest.find('\0') != std::string::npos) return Wrong("guest");
+  if (!add) return request;
+  if (!ReadBytes(object, "host", &request.host)) return Wrong("host");
+  if (request.host.find('\0') != std::string::npos) return Wrong("host");
+  if (!ReadText(object, "mode", &request.mode)) return Wrong("mode");
+  return request;
+}
+
 absl::Status SetTimeout(int socket, std::chrono::milliseconds timeout) {
   const timeval wait = {.tv_sec = timeout.count() / 1000,
                         .tv_usec = static_cast<suseconds_t>(timeout.count() % 1000 * 1000)};
@@ -144,6 +161,14 @@ absl::Status FromAnswer(const std::string& text) {
 
 std::string ControlRequestToJson(const ControlRequest& request) {
   json value;
+  if (request.is_about_mounts()) {
+    const bool add = request.operation == ControlRequest::Operation::kAddMount;
+    value["op"] = add ? kAddMountName : kRemoveMountName;
+    value["guest"] = absl::Base64Escape(request.guest);
+    if (add) value["host"] = absl::Base64Escape(request.host);
+    if (add) value["mode"] = request.mode;
+    return value.dump();
+  }
   const bool exec = request.operation == ControlRequest::Operation::kExec;
   value["op"] = exec ? "exec" : "attach";
   value["early"] = absl::Base64Escape(request.early);
@@ -170,6 +195,9 @@ absl::StatusOr<ControlRequest> ControlRequestFromJson(const std::string& text) {
   ControlRequest request;
   std::string operation;
   if (!ReadText(value, "op", &operation)) return Wrong("op");
+  if (operation == kAddMountName || operation == kRemoveMountName) {
+    return ReadMountRequest(value, operation == kAddMountName);
+  }
   if (operation == "exec") {
     request.operation = ControlRequest::Operation::kExec;
     if (absl::Status read = ReadExec(value, &request); !read.ok()) return read;
@@ -203,8 +231,11 @@ sockaddr_un ControlAddress(int directory) {
   return address;
 }
 
-absl::Status HandOverStream(int directory, const ControlRequest& request, int stream,
-                            std::chrono::milliseconds timeout) {
+namespace {
+
+// `descriptor`: -1: none goes along.
+absl::Status Ask(int directory, const ControlRequest& request, int descriptor,
+                 std::chrono::milliseconds timeout) {
   const std::string text = ControlRequestToJson(request);
   if (text.size() > kMaxControlRequest) {
     return absl::InvalidArgumentError(
@@ -217,7 +248,8 @@ absl::Status HandOverStream(int directory, const ControlRequest& request, int st
   if (connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0) {
     return FromErrno(errno);
   }
-  SysStatus sent = SendWithDescriptors(socket.get(), text.data(), text.size(), &stream, 1);
+  SysStatus sent = SendWithDescriptors(socket.get(), text.data(), text.size(), &descriptor,
+                                       descriptor >= 0 ? 1 : 0);
   if (!sent.ok()) return FromErrno(sent.error());
   std::array<char, kMaxAnswer> answer;
   ssize_t size;
@@ -227,6 +259,18 @@ absl::Status HandOverStream(int directory, const ControlRequest& request, int st
   if (size < 0) return FromErrno(errno);
   if (size == 0) return FromErrno(EPIPE);
   return FromAnswer(std::string(answer.data(), static_cast<size_t>(size)));
+}
+
+}  // namespace
+
+absl::Status HandOverStream(int directory, const ControlRequest& request, int stream,
+                            std::chrono::milliseconds timeout) {
+  return Ask(directory, request, stream, timeout);
+}
+
+absl::Status AskForMount(int directory, const ControlRequest& request,
+                         std::chrono::milliseconds timeout) {
+  return Ask(directory, request, -1, timeout);
 }
 
 }  // namespace sessionctl

@@ -2,7 +2,8 @@
 // SOCK_SEQPACKET): one JSON message with one descriptor, the byte stream of whoever wants to be
 // attached, or to have something executed in the session. The monitor answers with one JSON
 // message, {"ok":true} or {"error":{"code","message"}}, and from then on speaks frames
-// (stream_frames.h) on the stream. It answers its own user and root only.
+// (stream_frames.h) on the stream. What is about mounts comes without a descriptor, and is answered
+// when it is done. It answers its own user and root only.
 #ifndef SUPERVISOR_SESSION_CONTROL_H_
 #define SUPERVISOR_SESSION_CONTROL_H_
 
@@ -24,7 +25,7 @@ inline constexpr char kSessionControlSocket[] = "control";
 inline constexpr size_t kMaxControlRequest = size_t{128} * 1024;  // bytes of JSON
 
 struct ControlRequest {
-  enum class Operation { kAttach, kExec };
+  enum class Operation { kAttach, kExec, kAddMount, kRemoveMount };
   Operation operation = Operation::kAttach;
   std::string early;       // frames that were read from the stream already
   std::string preamble;    // what the monitor writes to the stream before its first frame
@@ -36,6 +37,12 @@ struct ControlRequest {
   std::vector<std::string> argv;
   std::vector<std::string> environment;  // "K=V", beside and before what the session's own says
   std::string working_directory;         // "": the session's own
+  // kAddMount; of kRemoveMount `guest` only.
+  std::string host, guest, mode;
+
+  bool is_about_mounts() const {
+    return operation == Operation::kAddMount || operation == Operation::kRemoveMount;
+  }
 };
 
 std::string ControlRequestToJson(const ControlRequest& request);
@@ -54,6 +61,10 @@ sockaddr_un ControlAddress(int directory);
 // kResourceExhausted (too many clients), kPermissionDenied.
 absl::Status HandOverStream(int directory, const ControlRequest& request, int stream,
                             std::chrono::milliseconds timeout);
+
+// Asks for a change of the session's mounts. Errors: as above.
+absl::Status AskForMount(int directory, const ControlRequest& request,
+                         std::chrono::milliseconds timeout);
 
 }  // namespace sessionctl
 

@@ -33,6 +33,7 @@
 #include "supervisor/session_console.h"
 #include "supervisor/session_init.h"
 #include "supervisor/session_log.h"
+#include "supervisor/session_mounts.h"
 
 namespace sessionctl {
 namespace {
@@ -83,6 +84,7 @@ class Monitor {
   std::optional<SessionLog> log_;
   std::optional<SessionConsole> console_;
   std::optional<Broker> broker_;
+  std::optional<SessionMounts> mounts_;
   KeptRecord record_;
   CallCounters* counters_ = nullptr;  // what a lost broker leaves behind; null: nobody can look on
   std::optional<Clock::time_point> kill_at_;  // SIGTERM has come: the broker has until then
@@ -213,6 +215,10 @@ absl::Status Monitor::StartBroker() {
   broker_ = *std::move(broker);
   console_->streams().LetGo();
   terminals_read_.Reset();
+  mounts_.emplace(SessionVariables(options_.id), policy_, &*broker_, &record_);
+  console_->TakeMountRequests([this](const ControlRequest& request, OwnedFd client) {
+    mounts_->Take(request, std::move(client));
+  });
   RaiseFileSizeLimit();
   if (absl::StatusOr<ProcessIdentity> identity = IdentifyProcess(broker_->pid()); identity.ok()) {
     record_.value.broker = *identity;
@@ -249,6 +255,7 @@ void Monitor::Watch() {
       loop.Watch(stop_.fd(), POLLIN, [&must_stop](short) { must_stop = true; });
     }
     console_->Watch(&loop);
+    mounts_->Watch(&loop);
     loop.Turn(Timeout());
     if (has_event && !HandleNextEvent()) return;
     if (must_stop) AskBrokerToEnd();
@@ -257,11 +264,15 @@ void Monitor::Watch() {
 }
 
 int Monitor::Timeout() const {
-  const int console = console_->Timeout();
-  if (!kill_at_.has_value()) return console;
+  // -1, as poll(2) takes it, is the largest number of all.
+  const auto sooner = [](int one, int other) {
+    return static_cast<int>(std::min(static_cast<unsigned>(one), static_cast<unsigned>(other)));
+  };
+  const int streams = sooner(console_->Timeout(), mounts_->Timeout());
+  if (!kill_at_.has_value()) return streams;
   const auto left = std::chrono::ceil<std::chrono::milliseconds>(*kill_at_ - Clock::now()).count();
   const int kill = static_cast<int>(std::max<int64_t>(left, 0));
-  return console < 0 ? kill : std::min(console, kill);
+  return sooner(streams, kill);
 }
 
 // The broker ends its session on SIGTERM and still tells the counts.
@@ -295,7 +306,9 @@ bool Monitor::HandleNextEvent() {
     case BrokerEvent::Kind::kExited: HandleExited(received); return false;
     case BrokerEvent::Kind::kRefusedCall: HandleLost(RefusedCallText(received)); return false;
     case BrokerEvent::Kind::kStopped:
-    case BrokerEvent::Kind::kContinued: return true;
+    case BrokerEvent::Kind::kContinued:
+    case BrokerEvent::Kind::kView: return true;
+    case BrokerEvent::Kind::kMountsChanged: mounts_->HearBroker(received); return true;
   }
   return true;
 }
@@ -349,6 +362,7 @@ void Monitor::FailStart(int exit_code, const std::string& reason, const std::str
 // All output is in the log before the record says that it is over, and that it does before any
 // client hears of it.
 void Monitor::End(SessionState state, SessionExit exit) {
+  if (mounts_.has_value()) mounts_->End();
   if (console_.has_value()) console_->DrainOutput();
   // Whoever waits for the end finds the changes where the policy wants them.
   if (state != SessionState::kFailed) {

@@ -56,6 +56,10 @@ absl::Status SessionNamespaces::Enter(const OwnMemory& memory, CompiledPolicy* p
   const SysStatus entered = as_user ? EnterNamespacesAsUser(flags) : EnterNamespaces(flags);
   if (!entered.ok()) return NotEntered(*policy, entered.error());
   if (!policy->view.is_private) return absl::OkStatus();
+  if (policy->policy.filesystem.reserve) {
+    view_.Reset(open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC));
+    if (!view_.valid()) return absl::InternalError(absl::StrCat("ns/mnt: ", strerror(errno)));
+  }
   if (absl::Status held = HoldUppers(*policy); !held.ok()) return held;
   if (absl::Status viewed = EnterPrivateView(PlanViewEntries(*policy), memory, &reaper_);
       !viewed.ok()) {

@@ -29,6 +29,9 @@ class SessionNamespaces {
   // The upper directories of overlays that have limits, by the mount's path in the view.
   std::map<std::string, OwnedFd> TakeUppers() { return std::move(uppers_); }
 
+  // Its mount namespace, where the policy reserves room for mounts; else invalid.
+  OwnedFd TakeView() { return std::move(view_); }
+
   bool has_private_view() const { return reaper_.pid() > 0; }
   pid_t reaper() const { return reaper_.pid(); }
   // The session's process id namespace; -1: the broker's own.
@@ -46,6 +49,7 @@ class SessionNamespaces {
   absl::Status HoldUppers(const CompiledPolicy& policy);
 
   std::map<std::string, OwnedFd> uppers_;
+  OwnedFd view_;
   ViewReaper reaper_;
 };
 

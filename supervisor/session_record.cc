@@ -60,12 +60,20 @@ ordered_json UsageToJson(const std::optional<SessionUsage>& usage) {
 
 }  // namespace
 
+ordered_json SessionMountToJson(const SessionMount& mount) {
+  ordered_json json = {{"host", mount.host},
+                       {"guest", mount.guest.empty() ? mount.host : mount.guest},
+                       {"mode", mount.mode},
+                       {"added", mount.added}};
+  if (mount.max_bytes) json["max_bytes"] = *mount.max_bytes;
+  if (mount.max_files) json["max_files"] = *mount.max_files;
+  return json;
+}
+
 ordered_json RecordToJsonValue(const SessionRecord& record) {
   ordered_json mounts = ordered_json::array();
   for (const SessionMount& mount : record.mounts) {
-    mounts.push_back({{"host", mount.host}, {"mode", mount.mode}});
-    if (mount.max_bytes) mounts.back()["max_bytes"] = *mount.max_bytes;
-    if (mount.max_files) mounts.back()["max_files"] = *mount.max_files;
+    mounts.push_back(SessionMountToJson(mount));
   }
   ordered_json result;
   result["version"] = kSessionRecordVersion;
@@ -190,6 +198,8 @@ std::vector<SessionMount> MountsMember(const ordered_json& object) {
     if (!mount.is_object()) continue;
     mounts.push_back({.host = StringMember(mount, "host"),
                       .mode = StringMember(mount, "mode"),
+                      .guest = StringMember(mount, "guest"),
+                      .added = mount.value("added", ordered_json()) == true,
                       .max_bytes = NumberMember<int64_t>(mount, "max_bytes"),
                       .max_files = NumberMember<int64_t>(mount, "max_files")});
   }

@@ -40,7 +40,9 @@ int ShellExitCode(const SessionExit& exit);
 
 struct SessionMount {
   std::string host;
-  std::string mode;  // "ro", "rw" or "overlay"
+  std::string mode;        // "ro", "rw" or "overlay"
+  std::string guest = {};  // where the session sees it; "": a record of before this was kept
+  bool added = false;      // while the session ran
   std::optional<int64_t> max_bytes, max_files;
 };
 
@@ -109,6 +111,9 @@ struct SessionRecord {
     return state != SessionState::kStarting && state != SessionState::kRunning;
   }
 };
+
+// One of a record's mounts, as in the record.
+nlohmann::ordered_json SessionMountToJson(const SessionMount& mount);
 
 // JSON of a record, as in state.json and `inspect`. Bytes that are not UTF-8 become U+FFFD.
 nlohmann::ordered_json RecordToJsonValue(const SessionRecord& record);

@@ -43,11 +43,34 @@ bool ChangesSomething(const SyscallRow& row, const SyscallRequest& request) {
 }  // namespace
 
 Mediator::Mediator(const SessionView& session, Notifier notifier, AuditSink* audit)
-    : session_(session),
+    : session_(std::shared_ptr<const void>(), &session),  // owns nothing
+
       notifier_(std::move(notifier)),
       audit_(audit),
       blocking_(notifier_, kMaxBlockedCalls) {
   sem_init(&woken_, 0, 0);
+}
+
+std::shared_ptr<const SessionView> Mediator::session() const {
+  const MutexLock lock(&session_lock_);
+  return session_;
+}
+
+bool Mediator::Replace(std::shared_ptr<const SessionView> session,
+                       std::chrono::milliseconds patience) {
+  std::weak_ptr<const SessionView> before;
+  {
+    const MutexLock lock(&session_lock_);
+    before = session_;
+    session_.swap(session);
+  }
+  session.reset();
+  const auto until = std::chrono::steady_clock::now() + patience;
+  while (!before.expired()) {
+    if (std::chrono::steady_clock::now() >= until) return false;
+    usleep(1000);
+  }
+  return true;
 }
 
 bool Mediator::Start() {
@@ -135,7 +158,8 @@ void Mediator::Work() {
 Reply Mediator::Answer(const Notification& call) {
   const SyscallRow* row = FindSyscallRow(call.nr);
   if (row == nullptr) return Reply::Error(ENOSYS);
-  CallContext context(session_, notifier_, blocking_, terminals_, bound_names_, call);
+  const std::shared_ptr<const SessionView> session = this->session();
+  CallContext context(*session, notifier_, blocking_, terminals_, bound_names_, call);
   SysResult<SyscallRequest> request = DecodeRequest(*row, call, context.task());
   // What was read may belong to another process that got the same thread id (trap 18).
   if (!context.StillWaiting()) return Reply::CallerGone();

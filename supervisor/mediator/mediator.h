@@ -15,9 +15,12 @@
 #include <semaphore.h>
 
 #include <atomic>
+#include <chrono>
 #include <cstdint>
+#include <memory>
 #include <utility>
 
+#include "sandbox/base/mutex.h"
 #include "sandbox/base/owned_fd.h"
 #include "sandbox/notifier.h"
 #include "supervisor/mediator/audit_event.h"
@@ -40,6 +43,12 @@ class Mediator {
 
   // Terminals that the broker's parent makes for the session (terminals.h). Before Start.
   void HearOfTerminals(OwnedFd numbers) { terminals_.HearOf(std::move(numbers)); }
+
+  // The session as it is now, and as calls that are received from now on find it.
+  std::shared_ptr<const SessionView> session() const;
+  // Waits for calls that began before, but not for longer than `patience`: one may wait for another
+  // process. False: some go on. For the broker's main thread.
+  bool Replace(std::shared_ptr<const SessionView> session, std::chrono::milliseconds patience);
 
   // Starts the first worker. False when no thread can be made.
   bool Start();
@@ -64,7 +73,8 @@ class Mediator {
   Reply Answer(const Notification& call);
   void Send(const Notification& call, Reply reply);
 
-  const SessionView& session_;
+  mutable Mutex session_lock_;
+  std::shared_ptr<const SessionView> session_ ABSL_GUARDED_BY(session_lock_);
   Notifier notifier_;
   AuditSink* const audit_;
   BlockingCalls blocking_;

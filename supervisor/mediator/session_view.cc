@@ -71,18 +71,9 @@ absl::StatusOr<SessionView> SessionView::Create(const CompiledPolicy& policy, Ow
     }
     proc = std::move(*opened);
   }
-  view.proc_ = std::move(proc);
+  view.proc_ = std::make_shared<const OwnedFd>(std::move(proc));
   view.process_ids_ = process_ids;
-  if (policy.view.is_private) {
-    SysResult<std::string> mounts = ReadSmallFile(view.proc(), "self/mountinfo", kMaxMounts);
-    if (!mounts.ok()) {
-      return absl::InternalError(absl::StrCat("mountinfo: ", strerror(mounts.error())));
-    }
-    for (const absl::string_view line : absl::StrSplit(*mounts, '\n', absl::SkipEmpty())) {
-      view.own_mounts_.push_back(strtoull(std::string(line).c_str(), nullptr, 10));
-    }
-    std::sort(view.own_mounts_.begin(), view.own_mounts_.end());
-  }
+  if (absl::Status read = view.ReadOwnMounts(); !read.ok()) return read;
   view.protected_regular_ = ReadSysctl(view.proc(), "sys/fs/protected_regular");
   view.protected_symlinks_ = ReadSysctl(view.proc(), "sys/fs/protected_symlinks");
   view.protected_fifos_ = ReadSysctl(view.proc(), "sys/fs/protected_fifos");
@@ -97,13 +88,70 @@ absl::StatusOr<SessionView> SessionView::Create(const CompiledPolicy& policy, Ow
                               .cross_device = mount.mount.cross_device};
     absl::StatusOr<MountRoot> root = MountRoot::Open(mount.mount.host, rules);
     if (!root.ok()) return root.status();
-    std::unique_ptr<MountQuota> quota = MakeQuota(mount.mount, view.proc(), reaper);
+    std::shared_ptr<MountQuota> quota = MakeQuota(mount.mount, view.proc(), reaper);
     view.mounts_.push_back(
         MountView{&mount, *std::move(root), std::move(quota), MakeLimit(mount.mount, uppers)});
   }
-  view.has_nested_mounts_ =
-      std::any_of(view.mounts_.begin(), view.mounts_.end(),
-                  [&view](const MountView& mount) { return view.HasNestedMounts(mount); });
+  view.Judge(nullptr);
+  return view;
+}
+
+absl::Status SessionView::ReadOwnMounts() {
+  own_mounts_.clear();
+  if (!policy_->view.is_private) return absl::OkStatus();
+  SysResult<std::string> mounts = ReadSmallFile(proc(), "self/mountinfo", kMaxMounts);
+  if (!mounts.ok()) {
+    return absl::InternalError(absl::StrCat("mountinfo: ", strerror(mounts.error())));
+  }
+  for (const absl::string_view line : absl::StrSplit(*mounts, '\n', absl::SkipEmpty())) {
+    own_mounts_.push_back(strtoull(std::string(line).c_str(), nullptr, 10));
+  }
+  std::sort(own_mounts_.begin(), own_mounts_.end());
+  return absl::OkStatus();
+}
+
+// By `policy` from now on; null: by the one it has.
+void SessionView::Judge(std::shared_ptr<const CompiledPolicy> policy) {
+  if (policy != nullptr) {
+    own_policy_ = std::move(policy);
+    policy_ = own_policy_.get();
+    for (size_t i = 0; i < mounts_.size(); ++i) mounts_[i].rules = &policy_->mounts[i];
+  }
+  has_nested_mounts_ = std::any_of(mounts_.begin(), mounts_.end(), [this](const MountView& mount) {
+    return HasNestedMounts(mount);
+  });
+}
+
+absl::StatusOr<SessionView> SessionView::With(CompiledMount mount, OwnedFd root) const {
+  const MountRoot::Rules rules = {.no_symlinks = mount.mount.symlinks == SymlinkRule::kNone,
+                                  .cross_device = mount.mount.cross_device};
+  absl::StatusOr<MountRoot> held = MountRoot::Take(mount.mount.guest, std::move(root), rules);
+  if (!held.ok()) return held.status();
+  SessionView view = *this;
+  auto policy = std::make_shared<CompiledPolicy>(*policy_);
+  const auto shorter = std::find_if(policy->mounts.begin(), policy->mounts.end(),
+                                    [&mount](const CompiledMount& other) {
+                                      return other.mount.guest.size() < mount.mount.guest.size();
+                                    });
+  view.mounts_.insert(view.mounts_.begin() + (shorter - policy->mounts.begin()),
+                      MountView{nullptr, *std::move(held), nullptr, nullptr});
+  policy->mounts.insert(shorter, std::move(mount));
+  view.Judge(std::move(policy));
+  if (absl::Status read = view.ReadOwnMounts(); !read.ok()) return read;
+  return view;
+}
+
+absl::StatusOr<SessionView> SessionView::Without(const std::string& guest) const {
+  SessionView view = *this;
+  auto policy = std::make_shared<CompiledPolicy>(*policy_);
+  const auto gone =
+      std::find_if(policy->mounts.begin(), policy->mounts.end(),
+                   [&guest](const CompiledMount& each) { return each.mount.guest == guest; });
+  if (gone == policy->mounts.end()) return view;
+  view.mounts_.erase(view.mounts_.begin() + (gone - policy->mounts.begin()));
+  policy->mounts.erase(gone);
+  view.Judge(std::move(policy));
+  if (absl::Status read = view.ReadOwnMounts(); !read.ok()) return read;
   return view;
 }
 
@@ -152,6 +200,7 @@ const MountView* SessionView::MountOfRealPath(const std::string& path, std::stri
     SysResult<std::string> root = mount.root.CurrentPath();
     std::string_view below;
     if (!root.ok() || root->size() < best_length || !PathIsWithin(path, *root, &below)) continue;
+    if (*root == "/") continue;  // no mount is there: it is one that was just taken off
     if (root->ends_with(kDeletedSuffix) && WasRemoved(mount.root.fd())) continue;
     best = &mount;
     best_length = root->size();

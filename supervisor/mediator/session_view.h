@@ -1,5 +1,6 @@
-// What a broker holds of its session for as long as it lives: the policy, the mounts' roots, /proc.
-// Made before the first call is received, immutable from then on: any thread.
+// What a broker holds of its session: the policy, the mounts' roots, /proc. Immutable: any thread.
+// Mounts that come or go while the session runs make another one of it, which shares what both
+// have; a call keeps the one that it began with.
 #ifndef SUPERVISOR_MEDIATOR_SESSION_VIEW_H_
 #define SUPERVISOR_MEDIATOR_SESSION_VIEW_H_
 
@@ -26,8 +27,8 @@ namespace sessionctl {
 struct MountView {
   const CompiledMount* rules;
   MountRoot root;
-  std::unique_ptr<MountQuota> quota;      // null: no limit
-  std::unique_ptr<OverlayLimit> overlay;  // likewise
+  std::shared_ptr<MountQuota> quota;      // null: no limit
+  std::shared_ptr<OverlayLimit> overlay;  // likewise
 
   const std::string& guest() const { return rules->mount.guest; }
   // Must every object be looked at by its real path, because a rule depends on it?
@@ -53,9 +54,15 @@ class SessionView {
                                             int process_ids = -1,
                                             std::map<std::string, OwnedFd> uppers = {});
 
+  // The same with a mount that has been given since, in a private view; `root` is its root, mounted
+  // by now. It has no limits. Errors: those of MountRoot, kInternal.
+  absl::StatusOr<SessionView> With(CompiledMount mount, OwnedFd root) const;
+  // The same without the mount at that path, which was given later; it may be gone already.
+  absl::StatusOr<SessionView> Without(const std::string& guest) const;
+
   const CompiledPolicy& policy() const { return *policy_; }
   const std::vector<MountView>& mounts() const { return mounts_; }  // longest guest path first
-  int proc() const { return proc_.get(); }
+  int proc() const { return proc_->get(); }
   int process_ids() const { return process_ids_; }
   // Was it opened in another view than the session's private one (a descriptor of the caller's that
   // was left open)? Its path, as the kernel tells it, then means nothing in this one.
@@ -99,9 +106,13 @@ class SessionView {
  private:
   explicit SessionView(const CompiledPolicy& policy) : policy_(&policy) {}
 
+  absl::Status ReadOwnMounts();
+  void Judge(std::shared_ptr<const CompiledPolicy> policy);
+
   const CompiledPolicy* policy_;
-  std::vector<MountView> mounts_;
-  OwnedFd proc_;
+  std::shared_ptr<const CompiledPolicy> own_policy_;  // null: somebody else's
+  std::vector<MountView> mounts_;                     // in the policy's order
+  std::shared_ptr<const OwnedFd> proc_;
   int process_ids_ = -1;
   std::vector<uint64_t> own_mounts_;  // their ids, sorted; empty: the view is the host's
   FileCredentials own_credentials_;

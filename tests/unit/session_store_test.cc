@@ -54,7 +54,7 @@ SessionRecord FullRecord() {
   record.id = "0123456789ab";
   record.name = "web-1";
   record.command = {"python3", "-c", "print('a b')"};
-  record.mounts = {{"/srv/data", "ro"}, {"/srv/out", "rw"}};
+  record.mounts = {{"/srv/data", "ro", "/mnt/data", true}, {"/srv/out", "rw", "/srv/out"}};
   record.monitor = {10, 100};
   record.broker = {11, 101};
   record.process = {12, 102};
