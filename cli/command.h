@@ -49,6 +49,7 @@ Command AddTopCommand(CLI::App& root);
 Command AddServeCommand(CLI::App& root);
 Command AddZygoteCommand(CLI::App& root);  // hidden: of serve
 Command AddDoctorCommand(CLI::App& root);
+std::vector<Command> AddMountCommands(CLI::App& root);   // add, rm, ls
 std::vector<Command> AddPolicyCommands(CLI::App& root);  // check, explain, schema
 
 // "sessionctl: MESSAGE" on standard error; returns `exit_code`.

@@ -70,6 +70,7 @@ std::vector<Command> AddCommands(CLI::App& root) {
       AddExecCommand(root),    AddServeCommand(root),  AddZygoteCommand(root),
       AddUpCommand(root),      AddDownCommand(root),   AddScaleCommand(root),
       AddTopCommand(root),     AddDoctorCommand(root)};
+  for (Command& command : AddMountCommands(root)) commands.push_back(std::move(command));
   for (Command& command : AddPolicyCommands(root)) commands.push_back(std::move(command));
   return commands;
 }

@@ -77,8 +77,9 @@ bool Route::takes_body() const {
 const std::vector<Route>& Routes() {
   static const auto& routes = *new std::vector<Route>([] {
     std::vector<Route> all;
-    for (const auto& part : {SessionRoutes(), ChangeRoutes(), StartRoutes(), StreamRoutes(),
-                             HandOverRoutes(), DeploymentRoutes(), UsageRoutes(), SystemRoutes()}) {
+    for (const auto& part :
+         {SessionRoutes(), MountRoutes(), ChangeRoutes(), StartRoutes(), StreamRoutes(),
+          HandOverRoutes(), DeploymentRoutes(), UsageRoutes(), SystemRoutes()}) {
       all.insert(all.end(), part.begin(), part.end());
     }
     return all;

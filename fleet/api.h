@@ -52,6 +52,7 @@ struct Route {
 const std::vector<Route>& Routes();
 // Each file of handlers gives its own.
 std::vector<Route> SessionRoutes();   // list, inspect, stop, kill, restart, wait, delete, prune
+std::vector<Route> MountRoutes();     // mounts, also while the session runs
 std::vector<Route> ChangeRoutes();    // changes, commit, discard
 std::vector<Route> StartRoutes();     // create
 std::vector<Route> StreamRoutes();    // logs, events, attach, exec

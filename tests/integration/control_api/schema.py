@@ -10,6 +10,7 @@ import pathlib
 import socket
 import struct
 import sys
+import tempfile
 import urllib.parse
 
 from supervisor import eventually, running
@@ -111,6 +112,26 @@ class Conversation:
                     return json.loads(payload)["code"]
 
 
+def mounts_of_a_session(talk, ended):
+    """One that has room for mounts, and one that has none any more."""
+    policy = 'extends = ["default"]\n[filesystem]\nreserve = true\n'
+    one = talk.ask("createSessions", 201, {"command": ["sleep", "600"], "policy": policy}).json()[0]["id"]
+    with tempfile.TemporaryDirectory() as directory:
+        mount = {"host": directory, "guest": "/mnt/data", "mode": "ro"}
+        talk.ask("addMount", 201, mount, id=one)
+        talk.ask("addMount", 400, mount, id=one)
+        talk.ask("addMount", 400, {"host": "relative"}, id=one)
+        talk.ask("addMount", 400, {"host": directory, "mode": "overlay", "guest": "/mnt/o"}, id=one)
+        talk.ask("addMount", 404, mount, id=NO_SESSION)
+        talk.ask("addMount", 409, mount, id=ended)
+        talk.ask("listMounts", 200, id=one)
+        talk.ask("removeMount", 200, id=one, query={"guest": "/mnt/data"})
+        talk.ask("removeMount", 409, id=one, query={"guest": "/mnt/data"})
+        talk.ask("removeMount", 400, id=one, query={"guest": "data"})
+        talk.ask("removeMount", 404, id=NO_SESSION, query={"guest": "/mnt/data"})
+    talk.ask("stopSession", 200, {"timeout_ms": 0}, id=one)
+
+
 def life_of_a_session(talk):
     """Every operation, where it works and where it does not."""
     lines = {"Accept": "application/x-ndjson"}
@@ -132,7 +153,7 @@ def life_of_a_session(talk):
     talk.ask("inspectSession", 200, id="one")
     for operation, code in (("inspectSession", 404), ("deleteSession", 404), ("stopSession", 404), ("killSession", 404),
                             ("restartSession", 404), ("awaitSession", 404), ("readLogs", 404), ("readChanges", 404),
-                            ("commitChanges", 404), ("discardChanges", 404)):
+                            ("commitChanges", 404), ("discardChanges", 404), ("listMounts", 404)):
         talk.ask(operation, code, id=NO_SESSION)
         talk.ask(operation, 400, id="x" * 161)
     talk.ask("readLogs", 200, id=one)
@@ -145,6 +166,7 @@ def life_of_a_session(talk):
     talk.ask("readChanges", 400, id=two, query={"format": "xml"})
     talk.ask("commitChanges", 409, id=two)
     talk.ask("discardChanges", 409, id=one)
+    mounts_of_a_session(talk, two)
     talk.ask("awaitSession", 504, id=one, query={"timeout_ms": 1})
     talk.ask("awaitSession", 400, id=one, query={"timeout_ms": "1e9"})
     talk.ask("deleteSession", 409, id=one)
@@ -241,6 +263,7 @@ def agree_on_bodies(talk):
              "stopSession": ({}, ("not_found",)), "killSession": ({}, ("not_found",)),
              "restartSession": ({}, ("not_found",)), "commitChanges": ({}, ("not_found",)), "attachSession": ({}, ("not_found",)),
              "execInSession": ({"command": ["true"]}, ("not_found",)),
+             "addMount": ({"host": "/x"}, ("not_found",)),
              "checkPolicy": ({"policy": "[[["}, ("policy",)), "explainPolicy": ({"policy": "[[["}, ("policy",)),
              "applyDeployment": ({"deployment": "[[["}, ("policy",)),
              "scaleDeployment": ({"replicas": {"K": 1}}, ("not_found",))}
