@@ -81,11 +81,8 @@ SysResult<PinnedParent> PathWalker::Parent(const WalkOrigin& origin, const std::
   bool names_mount = false;
   if (!parent.leaf.empty() && parent.leaf != "." && parent.leaf != "..") {
     // A mount's own root has no parent that the session could act in.
-    std::string rest;
-    std::string here = Position();
-    const MountView* named =
-        session_.MountOfGuestPath(here + (here.back() == '/' ? "" : "/") + parent.leaf, &rest);
-    names_mount = named != nullptr && rest.empty();
+    const MountView* named = MountAt(parent.leaf);
+    names_mount = named != nullptr;
     if (names_mount) {
       SysStatus entered = EnterMount(*named);
       if (!entered.ok()) return Errno(entered.error());
@@ -149,8 +146,25 @@ SysStatus PathWalker::CheckHidden(const std::string& name) const {
   return rule == nullptr ? SysStatus(Done{}) : refusal_.Note(ENOENT, "hide " + *rule);
 }
 
+// The mount whose root is called so here; null: none is.
+const MountView* PathWalker::MountAt(const std::string& name) const {
+  const std::string here = Position();
+  std::string rest;
+  const MountView* named =
+      session_.MountOfGuestPath(here + (here.back() == '/' ? "" : "/") + name, &rest);
+  return rest.empty() ? named : nullptr;
+}
+
 SysResult<PathWalker::Step> PathWalker::Take(const std::string& name, bool may_end_on_link) {
   if (SysStatus hidden = CheckHidden(name); !hidden.ok()) return Errno(hidden.error());
+  // In a private view a mount in this one is a mount point, which is not crossed beneath.
+  if (mount_ != nullptr && session_.HasNestedMounts(*mount_)) {
+    if (const MountView* inner = MountAt(name); inner != nullptr) {
+      if (SysStatus searched = CheckSearch(); !searched.ok()) return Errno(searched.error());
+      if (SysStatus entered = EnterMount(*inner); !entered.ok()) return Errno(entered.error());
+      return Step::kDescended;
+    }
+  }
   SysResult<OwnedFd> opened =
       mount_ != nullptr && !looks_up_
           ? mount_->root.OpenBeneath(Top(), name.c_str(), O_PATH | O_NOFOLLOW)
@@ -264,7 +278,14 @@ SysStatus PathWalker::FollowLink(int link) {
   if (!target.ok()) return Errno(target.error());
   if (target->empty()) return Errno(ENOENT);
   if (queue_.empty() && EndsWithSlash(*target)) wants_directory_ = true;
-  bool absolute = target->front() == '/';
+  const bool absolute = target->front() == '/';
+  // No link is in a mount's own path. By name the walk comes home past a mount that lies around it;
+  // component by component it would have to enter that one.
+  std::string rest;
+  if (absolute && island_ != nullptr && session_.MountOfGuestPath(*target, &rest) == island_) {
+    QueueFront(rest);
+    return EnterMount(*island_);
+  }
   QueueFront(*target);
   return absolute ? RestartAtSlash() : SysStatus(Done{});
 }

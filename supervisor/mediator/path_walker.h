@@ -57,6 +57,7 @@ class PathWalker {
   SysStatus WalkAll(bool follow_last);
   SysStatus CheckHidden(const std::string& name) const;
   SysResult<Step> Take(const std::string& name, bool may_end_on_link);
+  const MountView* MountAt(const std::string& name) const;
   SysStatus Descend(OwnedFd fd, const std::string& name);
   SysStatus CheckSearch() const;
   SysStatus GoUp();

@@ -123,6 +123,29 @@ TEST_F(PathResolverTest, LinksInsideTheMountResolve) {
   EXPECT_EQ(Resolve("relative", false), "a/relative");
 }
 
+// Back into the mount past one that lies around it, never into that one or one inside.
+TEST_F(PathResolverTest, AbsoluteLinksResolveInAMountInsideAnother) {
+  fs::create_directories(root_ / "a/inner/sub");
+  fs::create_directories(root_ / "a/inner/innermost");
+  std::ofstream(root_ / "a/inner/sub/file") << "inner";
+  std::ofstream(root_ / "a/inner/innermost/file") << "innermost";
+  for (const char* mount : {"a/inner", "a/inner/innermost"}) AddMount(mount);
+  std::swap(policy_.mounts.front(), policy_.mounts.back());  // longest guest path first
+  absl::StatusOr<SessionView> view = SessionView::Create(policy_);
+  ASSERT_TRUE(view.ok()) << view.status();
+  view_ = std::make_unique<SessionView>(*std::move(view));
+  Link(Abs("a/inner/sub"), "a/inner/absolute");
+  Link(Abs("a/inner/sub/../sub/file"), "a/inner/with-dots");
+  Link(Abs("a/file"), "a/inner/outwards");
+  Link(Abs("a/inner/innermost/file"), "a/inner/inwards");
+  fs::current_path(root_ / "a/inner");
+  EXPECT_EQ(Resolve("absolute/file"), "a/inner/sub/file");
+  EXPECT_EQ(Resolve("with-dots"), "a/inner/sub/file");
+  EXPECT_EQ(ResolveParent("absolute/new"), "a/inner/sub + new");
+  EXPECT_EQ(Resolve("outwards"), "EACCES");
+  EXPECT_EQ(Resolve("inwards"), "EACCES");
+}
+
 TEST_F(PathResolverTest, LinksThatLeaveTheMountAreRefused) {
   Link(Abs("outside/secret"), "a/absolute");
   Link("../outside/secret", "a/relative");
