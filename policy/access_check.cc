@@ -28,7 +28,29 @@ bool UsesObject(Operation operation) {
          operation == Operation::kMetadata || operation == Operation::kLinkFrom;
 }
 
+// The mounts of a namespace, each with the directory of its file system that it shows
+// (proc_pid_mountinfo(5)).
+bool TellsMounts(std::string_view path) {
+  return IsAtOrBelow(path, "/proc") && path.ends_with("/mountinfo");
+}
+
+// A directory of a private view that was made for what is granted below it.
+bool IsOnTheWay(const CompiledPolicy& policy, std::string_view path) {
+  if (!policy.view.is_private) return false;
+  const auto leads_to = [path](const std::string& granted) { return IsAtOrBelow(granted, path); };
+  for (const CompiledMount& each : policy.mounts) {
+    if (leads_to(each.mount.guest)) return true;
+  }
+  for (const SystemGrant& grant : policy.system) {
+    if (leads_to(grant.path)) return true;
+  }
+  return false;
+}
+
 Verdict CheckSystemGrant(const CompiledPolicy& policy, const AccessRequest& request) {
+  if (policy.view.moves_mounts && TellsMounts(request.path)) {
+    return {EACCES, "filesystem.view: it tells the host's paths of the mounts"};
+  }
   for (const SystemGrant& grant : policy.system) {
     if (!IsAtOrBelow(request.path, grant.path)) continue;
     if (grant.device) {
@@ -38,6 +60,9 @@ Verdict CheckSystemGrant(const CompiledPolicy& policy, const AccessRequest& requ
     }
     return {request.operation == Operation::kRead ? 0 : EROFS,
             absl::StrCat(grant.exec ? "filesystem.exec " : "filesystem.read ", grant.path)};
+  }
+  if (request.operation == Operation::kRead && IsOnTheWay(policy, request.path)) {
+    return {0, "filesystem.view"};
   }
   return {EACCES, "no grant"};
 }

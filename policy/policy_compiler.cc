@@ -193,6 +193,9 @@ std::string ReasonToMediateReads(const CompiledPolicy& compiled) {
   if (!mounts.empty() && compiled.mounts.size() > mounts.size()) {
     return "a link in a mount must not lead a read into the session's own /tmp";
   }
+  if (compiled.view.moves_mounts) {
+    return "mountinfo in /proc must not tell which directory of the host's a mount shows";
+  }
   for (const Mount& mount : mounts) {
     if (!mount.hide.empty()) {
       return absl::StrCat("mount ", mount.host, " hides names, which Landlock cannot express");

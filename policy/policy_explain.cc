@@ -40,12 +40,33 @@ void AppendOverlay(const Mount& mount, std::string* text) {
   }
 }
 
-void AppendMount(const CompiledMount& compiled, std::string* text) {
+// What the kernel holds of a mount by itself; names and links inside are the broker's in every
+// view.
+std::string HeldBy(const CompiledMount& compiled, bool view_is_private) {
+  if (!view_is_private) return "Landlock, the broker";
+  const Mount& mount = compiled.mount;
+  std::vector<std::string> attributes = {"nosuid", "nodev"};
+  if (!mount.is_writable()) attributes.emplace_back("ro");
+  if (!mount.exec) attributes.emplace_back("noexec");
+  if (mount.symlinks == SymlinkRule::kNone) attributes.emplace_back("nosymfollow");
+  const char* const kind = compiled.is_private_tmp             ? "a tmpfs"
+                           : mount.mode == MountMode::kOverlay ? "an overlayfs"
+                                                               : "a bind mount";
+  return absl::StrCat(kind, " (", absl::StrJoin(attributes, ", "), "), Landlock, the broker");
+}
+
+void AppendMount(const CompiledMount& compiled, bool view_is_private, std::string* text) {
   const Mount& mount = compiled.mount;
   absl::StrAppend(text, "  ", MountModeName(mount.mode), mount.exec ? " exec " : "      ",
                   mount.host);
-  if (mount.alias != mount.host) absl::StrAppend(text, " (also as ", mount.alias, ")");
-  absl::StrAppend(text, "\n");
+  if (compiled.is_private_tmp) {
+    absl::StrAppend(text, " (in memory, the session's own)");
+  } else if (view_is_private && mount.guest != mount.host) {
+    absl::StrAppend(text, " seen at ", mount.guest);
+  } else if (mount.alias != mount.host) {
+    absl::StrAppend(text, " (also as ", mount.alias, ")");
+  }
+  absl::StrAppend(text, "\n      held by: ", HeldBy(compiled, view_is_private), "\n");
   if (!mount.deny.empty()) absl::StrAppend(text, "      deny ", Quoted(mount.deny), "\n");
   if (!mount.read_only.empty()) {
     absl::StrAppend(text, "      read_only ", Quoted(mount.read_only), "\n");
@@ -92,7 +113,9 @@ const char* IpcText(IpcPlan plan) {
 
 void AppendGrants(const CompiledPolicy& compiled, std::string* text) {
   absl::StrAppend(text, "Grants\n");
-  for (const CompiledMount& mount : compiled.mounts) AppendMount(mount, text);
+  for (const CompiledMount& mount : compiled.mounts) {
+    AppendMount(mount, compiled.view.is_private, text);
+  }
   AppendSystemGrants(compiled, text);
   if (compiled.private_shared_memory) {
     absl::StrAppend(text, "  shm  ", kSharedMemoryPath,

@@ -146,6 +146,15 @@ bool IsGranted(const CompiledPolicy& compiled, const std::string& path) {
                      [&path](const SystemGrant& grant) { return IsAtOrBelow(path, grant.path); });
 }
 
+// Is it seen in the view through something that is there anyway?
+bool IsInGrant(const CompiledPolicy& compiled, const std::string& path) {
+  return IsGranted(compiled, path) ||
+         std::any_of(compiled.mounts.begin(), compiled.mounts.end(),
+                     [&path](const CompiledMount& each) {
+                       return !each.is_private_tmp && IsAtOrBelow(path, each.mount.host);
+                     });
+}
+
 // "/bin" and its kind: what is granted is looked for there, whoever wrote the policy.
 void CollectLinksOfRoot(CompiledPolicy* compiled) {
   const std::unique_ptr<DIR, int (*)(DIR*)> root(opendir("/"), closedir);
@@ -159,8 +168,12 @@ void CollectLinksOfRoot(CompiledPolicy* compiled) {
   }
 }
 
-CompiledMount TemporaryMount() {
+// Where a socket file of the host's is mounted in it, that is not refused as another file system.
+CompiledMount TemporaryMount(const std::vector<std::string>& sockets) {
   CompiledMount compiled;
+  compiled.mount.cross_device =
+      std::any_of(sockets.begin(), sockets.end(),
+                  [](const std::string& path) { return IsAtOrBelow(path, kTemporaryPath); });
   compiled.mount.host = compiled.mount.guest = compiled.mount.alias = kTemporaryPath;
   compiled.is_private_tmp = true;
   return compiled;
@@ -208,6 +221,30 @@ void AddMounts(const CompiledPolicy& compiled, std::vector<ViewEntry>* entries) 
   }
 }
 
+// Where a path of the host's is seen.
+std::string GuestPathOf(const CompiledPolicy& compiled, const std::string& path) {
+  const Mount* nearest = nullptr;
+  for (const CompiledMount& each : compiled.mounts) {
+    const bool holds = !each.is_private_tmp && IsAtOrBelow(path, each.mount.host);
+    if (!holds || (nearest != nullptr && nearest->host.size() >= each.mount.host.size())) continue;
+    nearest = &each.mount;
+  }
+  return nearest == nullptr ? path : nearest->guest + path.substr(nearest->host.size());
+}
+
+// The socket files that may be connected to, each as it is now: one that its server makes anew is
+// another file.
+void AddSockets(const CompiledPolicy& compiled, std::vector<ViewEntry>* entries) {
+  for (const std::string& path : compiled.network.unix_sockets) {
+    struct stat info;
+    if (IsInGrant(compiled, path) || lstat(path.c_str(), &info) != 0 || !S_ISSOCK(info.st_mode)) {
+      continue;
+    }
+    entries->push_back(
+        {.kind = ViewEntry::Kind::kTree, .path = path, .source = path, .read_only = true});
+  }
+}
+
 }  // namespace
 
 // One directory of the host's seen at two places would be two islands with one content.
@@ -241,6 +278,12 @@ absl::Status DecideView(const KernelFeatures& features, CompiledPolicy* compiled
     if (absl::Status checked = CheckGuest(mount); !checked.ok()) return checked;
   }
   if (!is_private) return absl::OkStatus();
+  // An overlay's mount shows its own root, whatever lies below it.
+  const auto moved = [](const Mount& mount) {
+    return mount.guest != mount.host && !IsOverlay(mount);
+  };
+  compiled->view.moves_mounts =
+      compiled->policy.filesystem.reserve || std::any_of(mounts.begin(), mounts.end(), moved);
   for (size_t i = 0; i < mounts.size(); ++i) {
     for (size_t j = 0; j < i; ++j) {
       if (absl::Status checked = CheckGuestPair(mounts[j], mounts[i]); !checked.ok())
@@ -274,6 +317,13 @@ absl::Status CompleteView(CompiledPolicy* compiled) {
     CollectLinks(path, &compiled->view.links);
   }
   CollectLinksOfRoot(compiled);
+  for (const std::string& path : compiled->policy.network.unix_sockets) {
+    CollectLinks(path, &compiled->view.links);
+    struct stat info;
+    if (stat(path.c_str(), &info) == 0 && S_ISSOCK(info.st_mode)) continue;
+    compiled->warnings.push_back(absl::StrCat(
+        "network.unix ", path, " is no socket now: it will not be in the session's private view"));
+  }
   // What is granted below it makes it the skeleton of those grants.
   const bool granted =
       std::any_of(compiled->system.begin(), compiled->system.end(),
@@ -283,7 +333,7 @@ absl::Status CompleteView(CompiledPolicy* compiled) {
                                               return each.mount.guest == kTemporaryPath;
                                             });
   if (taken || compiled->policy.filesystem.tmp == TmpRule::kNone) return absl::OkStatus();
-  compiled->mounts.push_back(TemporaryMount());
+  compiled->mounts.push_back(TemporaryMount(compiled->policy.network.unix_sockets));
   return absl::OkStatus();
 }
 
@@ -316,9 +366,12 @@ std::vector<ViewEntry> PlanViewEntries(const CompiledPolicy& compiled) {
   if (compiled.policy.filesystem.reserve) {
     entries.push_back({.kind = Kind::kReserved, .path = kReservedPath, .read_only = true});
   }
+  AddSockets(compiled, &entries);
   entries.push_back({.kind = Kind::kProcesses, .path = "/proc"});
   entries.push_back({.kind = Kind::kTerminals, .path = "/dev/pts", .devices = true});
   entries.push_back({.kind = Kind::kLink, .path = kMultiplexer, .source = "pts/ptmx"});
+  // Where mountinfo is not to be read, programs look here (getmntent(3)).
+  entries.push_back({.kind = Kind::kLink, .path = "/etc/mtab", .source = "../proc/self/mounts"});
   entries.push_back({.kind = Kind::kLink, .path = "/dev/fd", .source = "/proc/self/fd"});
   entries.push_back({.kind = Kind::kLink, .path = "/dev/stdin", .source = "/proc/self/fd/0"});
   entries.push_back({.kind = Kind::kLink, .path = "/dev/stdout", .source = "/proc/self/fd/1"});
@@ -350,6 +403,7 @@ CompiledPolicy SeenFromInside(const CompiledPolicy& compiled) {
   for (SystemGrant& grant : inside.system) {
     if (grant.device) rename(grant.path);
   }
+  for (std::string& socket : inside.network.unix_sockets) socket = GuestPathOf(compiled, socket);
   return inside;
 }
 

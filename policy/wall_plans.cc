@@ -99,6 +99,12 @@ void AddGrant(std::string path, uint64_t access, std::string reason, LandlockPla
   if (access != 0) plan->grants.push_back({std::move(path), access, std::move(reason)});
 }
 
+// In a private view there is nothing but what is granted and the directories on the way there.
+void AddViewsDirectories(const CompiledPolicy& compiled, LandlockPlan* plan) {
+  if (!compiled.view.is_private) return;
+  AddGrant("/", landlock::kFsReadDir, "filesystem.view: the directories on the way", plan);
+}
+
 // What of open and openat the kernel may do alone. Flags are an int: only its low bits are looked
 // at (trap 22). With O_PATH the kernel ignores every other flag but O_DIRECTORY and O_NOFOLLOW
 // (fs/open.c, build_open_flags). It looks a name up all the same.
@@ -190,6 +196,7 @@ LandlockPlan PlanBrokerDomain(const CompiledPolicy& compiled, int landlock_abi) 
     AddGrant("/dev/pts", kDevice, "broker: the terminals that the session makes", &plan);
   }
   AddGrant("/proc", kRead, "broker: its caller's umask and descriptors", &plan);
+  AddViewsDirectories(compiled, &plan);
   return plan;
 }
 
@@ -209,6 +216,7 @@ LandlockPlan PlanSessionDomain(const CompiledPolicy& compiled, int landlock_abi)
   if (compiled.policy.filesystem.reserve) {
     AddGrant(kReservedPath, SessionMountAccess(ReservedMount(), compiled), kReservedReason, &plan);
   }
+  if (!compiled.reads_mediated) AddViewsDirectories(compiled, &plan);
   return plan;
 }
 

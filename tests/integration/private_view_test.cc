@@ -2,12 +2,15 @@
 // and attacks on all of it, each with its bare control.
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <atomic>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <functional>
@@ -38,6 +41,16 @@ class PrivateViewTest : public SpawningCliTest {
     args.insert(args.end(), {"--", "sh", "-c", script});
     return args;
   }
+  // The mount at the host's path, and reads native.
+  CliResult InNativeView(const std::vector<std::string>& command) {
+    const std::string policy = scratch_ + "/policy.toml";
+    std::ofstream(policy) << "version = 1\nextends = [\"default\"]\n[filesystem]\n"
+                             "view = \"private\"\ntmp = \"none\"\n";
+    chmod(policy.c_str(), 0644);
+    std::vector<std::string> args = {"run", "--policy", policy, "--mount", mount_, "--"};
+    args.insert(args.end(), command.begin(), command.end());
+    return Cli(args);
+  }
   CliResult Shell(const std::string& script, const std::vector<std::string>& flags = {}) {
     return Cli(Inside(script, flags));
   }
@@ -60,6 +73,54 @@ TEST_P(PrivateViewTest, NothingElseOfTheHostIsThere) {
   EXPECT_EQ(ReadWholeFile(scratch_ + "/secret"), "secret\n") << "the control: it can be read";
   EXPECT_EQ(Shell("ls " + mount_).exit_code, 2) << "not even the mount by the host's name";
   EXPECT_EQ(Shell("test -e /home || test -e /root || test -e /boot || echo none").out, "none\n");
+}
+
+// The control is the host's view of the same directory, where the way there is told.
+TEST_P(PrivateViewTest, HostsPathsAreNotTold) {
+  const std::string name = fs::path(mount_).filename();
+  const std::string script =
+      "for f in self thread-self 1 self/task/$$ self/cwd/../../proc/self; do "
+      "cat /proc/$f/mountinfo 2>/dev/null; done; cat /proc/mounts; cat /proc/self/mountstats; "
+      "cat /proc/self/maps; pwd; df . > /dev/null && echo df";
+  const CliResult result = Shell(script, {"--rox", "/usr/bin"});
+  EXPECT_EQ(result.out.find(scratch_), std::string::npos) << result.out;
+  EXPECT_EQ(result.out.find("/" + name + " "), std::string::npos) << result.out;
+  EXPECT_TRUE(result.out.ends_with("df\n")) << result.out << result.err;
+  EXPECT_NE(result.out.find(" /mnt/data "), std::string::npos) << "its guest path is told";
+  const CliResult control = InNativeView({"cat", "/proc/self/mountinfo"});
+  EXPECT_NE(control.out.find("/" + name + " "), std::string::npos) << control.out << control.err;
+}
+
+TEST_P(PrivateViewTest, DirectoriesOnTheWayAreListed) {
+  const CliResult result = Shell("ls / > top; ls /mnt; grep -cx usr top; ls -a / | grep -c home");
+  EXPECT_EQ(result.out, "data\n1\n0\n") << result.err;
+  const CliResult native = InNativeView({"sh", "-c", "ls / | grep -x usr"});
+  EXPECT_EQ(native.out, "usr\n") << native.err;
+}
+
+// The rule names it by the host's path, through a link too.
+TEST_P(PrivateViewTest, NamedSocketIsThere) {
+  const std::string script =
+      "import socket,sys\n"
+      "s=socket.socket(socket.AF_UNIX)\n"
+      "try: s.connect(sys.argv[1]); print('connected')\n"
+      "except OSError as e: print(e.strerror)";
+  const std::string path = scratch_ + "/socket";
+  const int server = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_un address = {.sun_family = AF_UNIX, .sun_path = {}};
+  strncpy(address.sun_path, path.c_str(), sizeof(address.sun_path) - 1);
+  ASSERT_EQ(bind(server, reinterpret_cast<sockaddr*>(&address), sizeof(address)), 0);
+  ASSERT_EQ(listen(server, 8), 0);
+  chmod(path.c_str(), 0666);
+  const auto connect = [&](std::vector<std::string> flags) {
+    std::vector<std::string> args = {"run", "--mount", mount_ + ":/mnt/data"};
+    args.insert(args.end(), flags.begin(), flags.end());
+    args.insert(args.end(), {"--", "python3", "-c", script, path});
+    return Cli(args).out;
+  };
+  EXPECT_EQ(connect({}), "No such file or directory\n");
+  EXPECT_EQ(connect({"--unix", path}), "connected\n");
+  close(server);
 }
 
 TEST_P(PrivateViewTest, ProcessIdsAreTheSessionsOwn) {
