@@ -2,6 +2,10 @@
 // ordinary user, for each mediation scope. The bare answers must be those that the cases state, so
 // that a wrong case or a changed kernel shows; and so must the session's.
 //
+// In a private view (tests/harness/user_and_view.h) an ordinary user's session is in a user
+// namespace that knows no ids but his own. Its answers are then compared with those of a bare run
+// in such a namespace: nothing else may differ.
+//
 // Each run has a file system of its own: a fresh tmpfs in a mount namespace of the test's. "OnDisk"
 // runs are in a scratch directory; there a session must answer as bare, whatever that file system
 // has to say.
@@ -23,6 +27,7 @@
 #include "tests/harness/child.h"
 #include "tests/harness/scratch.h"
 #include "tests/harness/session.h"
+#include "tests/harness/user_and_view.h"
 
 namespace conformance {
 namespace {
@@ -35,6 +40,7 @@ struct Caller {
   std::vector<std::string> capabilities = {};
 
   bool keeps() const { return !capabilities.empty(); }
+  bool in_user_namespace() const { return uid != 0 && harness::InPrivateView(); }
 };
 
 const std::vector<Caller>& Callers() {
@@ -119,13 +125,16 @@ class Runner {
     }
     std::optional<harness::SessionFlags> flags;
     if (!scope.empty()) flags = Flags(mount, scope);
-    const harness::Outcome outcome =
-        harness::RunEither(flags, {.argv = {Tool(), scope.empty() ? "bare" : "inside", area_.name,
-                                            mount, Mask(caller_.capabilities)},
-                                   .directory = mount,
-                                   .as_user = caller_.uid,
-                                   .groups = {kSecondGroup},
-                                   .time_limit = 500});
+    std::vector<std::string> argv = {Tool(), scope.empty() ? "bare" : "inside", area_.name, mount,
+                                     Mask(caller_.capabilities)};
+    if (scope.empty() && caller_.in_user_namespace()) {
+      argv.insert(argv.begin(), {"unshare", "--map-current-user"});
+    }
+    const harness::Outcome outcome = harness::RunEither(flags, {.argv = argv,
+                                                                .directory = mount,
+                                                                .as_user = caller_.uid,
+                                                                .groups = {kSecondGroup},
+                                                                .time_limit = 500});
     run.exit_code = outcome.exit_code;
     run.raw = outcome.err;
     run.checks = Parse(outcome.out);
@@ -175,7 +184,7 @@ class ConformanceTest : public ::testing::Test {
 
   // Does the answer that stands in the case hold bare?
   bool ManualHolds(const Check& check) const {
-    if (area_.on_scratch || check.expected == kAsBare) return false;
+    if (area_.on_scratch || caller_.in_user_namespace() || check.expected == kAsBare) return false;
     return !caller_.keeps() || area_.by_capabilities;
   }
 

@@ -13,6 +13,7 @@
 #include "tests/harness/child.h"
 #include "tests/harness/scratch.h"
 #include "tests/harness/session.h"
+#include "tests/harness/user_and_view.h"
 #include "tests/harness/watched_tree.h"
 
 namespace escape {
@@ -41,6 +42,8 @@ class OverlayCommitRaceTest : public testing::TestWithParam<CommitRace> {
     return kOrdinaryUser;
   }
 
+  static std::string Driver() { return harness::Built("overlay_driver"); }
+
   harness::Outcome RunAs(const std::vector<std::string>& argv) {
     return harness::Run({.argv = argv, .directory = root_.path(), .as_user = User()});
   }
@@ -53,7 +56,7 @@ class OverlayCommitRaceTest : public testing::TestWithParam<CommitRace> {
     harness::MakeLink(root_ / ("vault/" + std::string(GetParam().target)),
                       lower_ + "/" + GetParam().link);
     if (User().has_value()) harness::GiveTree(root_.path(), kOrdinaryUser, kOrdinaryUser);
-    const harness::Outcome session = RunAs({OVERLAY_DRIVER, lower_, layer_, "session",
+    const harness::Outcome session = RunAs({Driver(), lower_, layer_, "session",
                                             "for f in shared/*; do [ -L $f ] || "
                                             "echo session > $f; done"});
     if (session.exit_code != 0) GTEST_SKIP() << "needs overlayfs with userxattr: " << session.err;
@@ -93,7 +96,7 @@ TEST_P(OverlayCommitRaceTest, CommitStaysInTheLowerDirectory) {
       {"attempts", 0}, {"committed", 0}, {"refused_before", 0}, {"taken_back", 0}, {"failed", 0}};
   harness::Child attacker(AttackerCommand());
   for (int turn = 0; turn < kTurns; ++turn) {
-    std::vector<std::string> argv = {OVERLAY_DRIVER, lower_, layer_, "commit-loop", "0.3"};
+    std::vector<std::string> argv = {Driver(), lower_, layer_, "commit-loop", "0.3"};
     argv.insert(argv.end(), names_.begin(), names_.end());
     const harness::Outcome done = RunAs(argv);
     ASSERT_EQ(done.exit_code, 0) << done.err;
@@ -111,7 +114,7 @@ TEST_P(OverlayCommitRaceTest, CommitStaysInTheLowerDirectory) {
   EXPECT_GE(sum["committed"].get<long>() + sum["taken_back"].get<long>(), bare)
       << "too few commits came as far as acting: " << sum;
   // Whatever happened: what the session wrote can be committed when nobody is in the way.
-  const harness::Outcome last = RunAs({OVERLAY_DRIVER, lower_, layer_, "commit", "--force"});
+  const harness::Outcome last = RunAs({Driver(), lower_, layer_, "commit", "--force"});
   EXPECT_EQ(last.exit_code, 0) << last.err;
   EXPECT_FALSE(harness::Exists(layer_ + "/commit.json"));
   EXPECT_FALSE(vault_.CheckAndReset()) << vault_.first_difference();

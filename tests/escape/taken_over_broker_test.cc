@@ -14,6 +14,8 @@
 
 #include "tests/escape/attack.h"
 #include "tests/escape/use_broker.h"
+#include "tests/harness/broker_usage.h"
+#include "tests/harness/user_and_view.h"
 
 namespace escape {
 namespace {
@@ -124,7 +126,7 @@ std::optional<uid_t> AttackersUser() {
 class TakenOverBroker : public ::testing::Test {
  protected:
   void SetUp() override {
-    const std::string broker = std::string(SESSIONCTL_VARIANTS) + "/sessionctl_taken_over";
+    const std::string broker = harness::Built("sessionctl_taken_over");
     if (!harness::Exists(broker)) GTEST_SKIP() << "needs a build without sanitizers";
     for (const char* file : {"state.json", "audit.jsonl"}) {
       harness::WriteFile(scene_.Path(file), "record\n", 0600);
@@ -146,7 +148,7 @@ class TakenOverBroker : public ::testing::Test {
         .as_user = user_});
     const std::string file = scene_.Path("sibling/pid");
     while (!harness::Exists(file) && sibling_->Running()) usleep(1000);
-    sibling_pid_ = atoi(harness::ReadFile(file).c_str());
+    sibling_pid_ = harness::HostNumberOf(atoi(harness::ReadFile(file).c_str()), sibling_->pid());
     ASSERT_GT(sibling_pid_, 0);
   }
 
@@ -170,6 +172,7 @@ class TakenOverBroker : public ::testing::Test {
     }
     harness::SessionFlags flags = scene_.Flags();
     flags.extra = {"--audit-file", scene_.Path("audit.jsonl")};
+    if (broker == "taken_over_unfenced") flags.extra.insert(flags.extra.end(), {"--view", "host"});
     harness::Command command = scene_.StepsCommand(steps);
     const harness::Outcome outcome = harness::RunEither(flags, command);
     std::vector<std::string> results;
@@ -205,6 +208,7 @@ std::vector<Attempt> Those(bool (*wanted)(const Attempt&)) {
 
 bool EndsTheBroker(const Attempt& attempt) { return strncmp(attempt.walled, "SIGSYS", 6) == 0; }
 
+// The control of them all, in the host's view: a private one would hide what it is to reach.
 TEST_F(TakenOverBroker, WithoutItsWallsReachesWhatItsUserMay) {
   const std::vector<Attempt> attempts =
       Those([](const Attempt& attempt) { return *attempt.bare != '\0'; });
@@ -215,7 +219,8 @@ TEST_F(TakenOverBroker, WithoutItsWallsReachesWhatItsUserMay) {
     const bool by_machine =
         std::string(attempts[i].bare) == "OK" &&
         (results[i] == "EPERM" || results[i] == "EACCES" || results[i] == "ENOSYS");
-    if (!by_machine) EXPECT_EQ(results[i], attempts[i].bare) << attempts[i].attack;
+    EXPECT_TRUE(by_machine || results[i] == attempts[i].bare)
+        << attempts[i].attack << ": " << results[i];
     if (by_machine) printf("  %s: %s on this machine\n", attempts[i].attack, results[i].c_str());
     reached += results[i] == "OK" ? 1 : 0;
     refused += by_machine ? 1 : 0;
@@ -230,7 +235,10 @@ TEST_F(TakenOverBroker, ReachesNothingOutsideButWhatIsDocumented) {
   const std::vector<std::string> results = Try("taken_over", attempts);
   int residual = 0;
   for (size_t i = 0; i < attempts.size(); ++i) {
-    EXPECT_EQ(results[i], attempts[i].walled) << attempts[i].attack;
+    // In a private view it finds less, and is told of it by other errors.
+    const bool less = harness::InPrivateView() && results[i] != "OK";
+    EXPECT_TRUE(less || results[i] == attempts[i].walled)
+        << attempts[i].attack << ": " << results[i];
     residual += results[i] == "OK" ? 1 : 0;
   }
   printf("  %zu attempts within the filter, %d succeed\n", attempts.size(), residual);

@@ -5,6 +5,8 @@
 #include <cstdlib>
 #include <string>
 
+#include "tests/harness/user_and_view.h"
+
 namespace escape {
 
 class UseBroker {
@@ -12,7 +14,7 @@ class UseBroker {
   explicit UseBroker(const std::string& variant) {
     const char* before = getenv("SESSIONCTL");
     if (before != nullptr) before_ = before;
-    setenv("SESSIONCTL", (std::string(SESSIONCTL_VARIANTS) + "/sessionctl_" + variant).c_str(), 1);
+    setenv("SESSIONCTL", harness::Built("sessionctl_" + variant).c_str(), 1);
   }
   ~UseBroker() {
     if (before_.empty()) {

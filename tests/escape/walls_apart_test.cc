@@ -8,6 +8,7 @@
 
 #include "tests/escape/attack.h"
 #include "tests/escape/use_broker.h"
+#include "tests/harness/user_and_view.h"
 
 namespace escape {
 namespace {
@@ -48,7 +49,9 @@ TEST(WithoutWalls, ContentAttacksEscape) {
   int escapes = 0;
   for (const std::string& step : ContentSteps()) escapes += Escapes("without_walls", step) ? 1 : 0;
   printf("without both walls: %d of %zu attacks escape\n", escapes, ContentSteps().size());
-  EXPECT_EQ(escapes, static_cast<int>(ContentSteps().size()));
+  // A private view is a wall of its own: the vault is not in it.
+  const bool in_view = !harness::InPrivateView();
+  EXPECT_EQ(escapes, in_view ? static_cast<int>(ContentSteps().size()) : 0);
 }
 
 TEST(WithoutBeneath, LandlockHoldsContent) {

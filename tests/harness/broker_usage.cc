@@ -1,6 +1,7 @@
 #include "tests/harness/broker_usage.h"
 
 #include <chrono>
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -44,6 +45,25 @@ std::ostream& operator<<(std::ostream& out, const BrokerUsage& usage) {
 pid_t BrokerOf(pid_t command) {
   const pid_t parent = static_cast<pid_t>(Field(ReadAll(Proc(command, "status")), "PPid:"));
   return ReadAll(Proc(parent, "comm")) == "session-broker\n" ? parent : -1;
+}
+
+pid_t HostNumberOf(pid_t number, pid_t started) {
+  for (const auto& entry : std::filesystem::directory_iterator("/proc")) {
+    const auto pid = static_cast<pid_t>(atoi(entry.path().filename().c_str()));
+    if (pid <= 0) continue;
+    const std::string status = ReadAll(Proc(pid, "status"));
+    // The outermost namespace's number first, the process's own last (proc_pid_status(5)).
+    const size_t at = status.find("\nNSpid:");
+    if (at == std::string::npos) continue;
+    const std::string line = status.substr(at + 1, status.find('\n', at + 1) - at - 1);
+    if (atoi(line.substr(line.rfind('\t') + 1).c_str()) != number) continue;
+    pid_t above = pid;
+    while (above > 1 && above != started) {
+      above = static_cast<pid_t>(Field(ReadAll(Proc(above, "status")), "PPid:"));
+    }
+    if (above == started) return pid;
+  }
+  return 0;
 }
 
 BrokerUsage UsageNow(pid_t broker) {

@@ -18,6 +18,10 @@ std::ostream& operator<<(std::ostream& out, const BrokerUsage& usage);
 // The broker of the session whose command is `command`; -1 when that is no session's command.
 pid_t BrokerOf(pid_t command);
 
+// The number that the host has for a process of the session which the child `started` runs, and
+// which has `number` in there; 0 when there is none. In the host's view the two are one.
+pid_t HostNumberOf(pid_t number, pid_t started);
+
 // What it holds at this moment.
 BrokerUsage UsageNow(pid_t broker);
 

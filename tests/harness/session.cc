@@ -1,11 +1,14 @@
 #include "tests/harness/session.h"
 
+#include <algorithm>
 #include <cstdlib>
+
+#include "tests/harness/user_and_view.h"
 
 namespace harness {
 namespace {
 
-std::string FromEnvironment(const char* name, const char* otherwise) {
+std::string FromEnvironment(const char* name, const std::string& otherwise) {
   const char* value = getenv(name);
   return value != nullptr && *value != 0 ? value : otherwise;
 }
@@ -20,10 +23,10 @@ void Append(std::vector<std::string>& argv, const char* flag,
 
 }  // namespace
 
-std::string SessionctlPath() { return FromEnvironment("SESSIONCTL", SESSIONCTL_BUILT); }
+std::string SessionctlPath() { return FromEnvironment("SESSIONCTL", Built("sessionctl")); }
 
 std::string TestcasePath(const std::string& name) {
-  return FromEnvironment("SESSIONCTL_TESTCASES", SESSIONCTL_TESTCASES_BUILT) + "/" + name;
+  return FromEnvironment("SESSIONCTL_TESTCASES", Built("testcases")) + "/" + name;
 }
 
 std::vector<std::string> SessionArgv(const SessionFlags& flags,
@@ -33,11 +36,16 @@ std::vector<std::string> SessionArgv(const SessionFlags& flags,
   Append(all, "--rox", flags.read_exec);
   Append(all, "--deny", flags.deny);
   if (!flags.scope.empty()) Append(all, "--scope", {flags.scope});
+  const bool names_view =
+      std::find(flags.extra.begin(), flags.extra.end(), "--view") != flags.extra.end();
+  if (InPrivateView() && !names_view) Append(all, "--view", {"private"});
   all.insert(all.end(), flags.extra.begin(), flags.extra.end());
   all.push_back("--");
   all.insert(all.end(), argv.begin(), argv.end());
   return all;
 }
+
+std::string OutsideErrno() { return InPrivateView() ? "ENOENT" : "EACCES"; }
 
 Outcome RunEither(const std::optional<SessionFlags>& flags, Command command) {
   if (flags.has_value()) command.argv = SessionArgv(*flags, command.argv);

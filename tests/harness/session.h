@@ -28,6 +28,10 @@ std::string TestcasePath(const std::string& name);
 std::vector<std::string> SessionArgv(const SessionFlags& flags,
                                      const std::vector<std::string>& argv);
 
+// What a session is told of a path outside that it names: EACCES in the host's view, in a private
+// one ENOENT, as it is not there.
+std::string OutsideErrno();
+
 // Either bare or in a session, by `flags`: the two halves of a test run the same argv.
 Outcome RunEither(const std::optional<SessionFlags>& flags, Command command);
 
