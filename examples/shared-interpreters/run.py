@@ -1,6 +1,6 @@
 """150 interpreters over one shared directory, under attack: first bare, then as sessions.
 
-    python3 run.py [--count 150] [--seconds 8] [--deployment]
+    python3 run.py [--count 150] [--seconds 8] [--deployment] [--guest PATH] [--mode rw|overlay]
 
 An outside process that may write to the shared directory swaps `results.json` for a link to a secret file, and the
 directory `jobs` for a link to a secret directory. Exit code 0: the unprotected half escaped and the sessions did not.
@@ -17,6 +17,15 @@ import race  # noqa: E402
 
 PYTHON = "/usr/bin/python3"
 DEPLOYMENT = HERE.parent / "deployments" / "shared-interpreters.toml"
+
+
+def mounts(options, shared):
+    """The flags of the sessions' mounts: in an overlay, the directory for the counts is the host's all the same."""
+    guest = options.guest or str(shared)
+    flags = ["--mount", f"{shared}:{guest}:{options.mode}"]
+    if options.mode == "overlay":
+        flags += ["--mount", f"{shared}/counts:{guest}/counts:rw"]
+    return flags
 
 
 def half(options, in_sessions):
@@ -39,13 +48,14 @@ def half(options, in_sessions):
                 "/srv/shared": str(shared), "/srv/private": str(scene.base / "private"),
                 "replicas = 150": f"replicas = {options.count}"})
         elif in_sessions:
-            fleet = race.SessionFleet(options.sessionctl, ["--mount", str(shared)], PYTHON, worker,
-                                      options.count, shared)
+            guest = options.guest or str(shared)
+            fleet = race.SessionFleet(options.sessionctl, mounts(options, shared), PYTHON,
+                                      [f"{guest}/worker.py", guest], options.count, shared)
         else:
             fleet = race.BareFleet([PYTHON, *worker], options.count, shared)
         started = time.monotonic() - start
         race.attack_for(scene, options.seconds, until_escaped=not in_sessions)
-        (shared / "stop").touch()
+        (shared / "counts/stop").touch()
         seconds = time.monotonic() - start
         result = race.gather(shared / "counts", options.count, time.monotonic() + 60)
         fleet.wait()
@@ -63,6 +73,8 @@ def main():
     parser.add_argument("--count", type=int, default=150)
     parser.add_argument("--deployment", action="store_true",
                         help="start the sessions with `sessionctl up` and ../deployments/shared-interpreters.toml")
+    parser.add_argument("--guest", help="where the sessions see the directory; the host's path by default")
+    parser.add_argument("--mode", choices=("rw", "overlay"), default="rw", help="of the sessions' mount")
     options = parser.parse_args()
     bare = half(options, False)
     session = half(options, True)

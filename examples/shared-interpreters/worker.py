@@ -2,8 +2,8 @@
 
     python3 worker.py DIRECTORY
 
-It is careful in the usual way: it looks before it acts. It runs until DIRECTORY/stop appears, then leaves its counts in
-DIRECTORY/counts/.
+It is careful in the usual way: it looks before it acts. It runs until DIRECTORY/counts/stop appears, then leaves its
+counts beside it.
 """
 
 import json
@@ -43,7 +43,7 @@ def looks_safe(path):
 
 
 number = 0
-while not os.path.exists(os.path.join(directory, "stop")):
+while not os.path.exists(os.path.join(directory, "counts", "stop")):
     number += 1
     if looks_safe(results) and attempt(write_results):
         counts["writes"] += 1

@@ -1,6 +1,6 @@
 """Runs stress-ng and fio bare and in a session: the same verdicts, and nothing left in the broker.
 
-    python3 check_load.py --sessionctl PATH [--user root|ordinary] [--scope writes|all]
+    python3 check_load.py --sessionctl PATH [--user root|ordinary] [--way writes|all|private]
 
 In the session the load runs twice. The broker's descriptors, threads and anonymous memory are read after the first
 round, which warms it up, and after the second: what has grown by then would grow for ever.
@@ -15,7 +15,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from compare_run import ORDINARY, SKIPPED, credentials
+from compare_run import ORDINARY, SKIPPED, WAYS, credentials
 
 MEMORY_SLACK_KIB = 2048  # the allocator's, not the load's: a leak of 100 bytes a call would be above it
 SETTLE_SECONDS = 120
@@ -66,13 +66,14 @@ def start(options, base, rounds, in_session):
         # dnotify is one of the stressors, and fio's processes share System V memory: here the user's, because root
         # without capabilities can make no namespace.
         policy.write_text(f'version = 1\nextends = ["default"]\n[[mount]]\nhost = "{work}"\n[filesystem]\n'
-                          f'read = ["{base}/tools"]\n[mediation]\nscope = "{options.scope}"\n'
+                          f'read = ["{base}/tools"]\n'
                           '[process]\nallow_groups = ["leases", "ipc"]\n'
                           '[network]\nmode = "host"\nunix_datagrams = true\n', encoding="utf-8")
-        argv = [str(base / "tools" / "sessionctl"), "run", "--policy", str(policy), "--", *argv]
+        argv = [str(base / "tools" / "sessionctl"), "run", "--policy", str(policy), *WAYS[options.way],
+                "--", *argv]
     environment = {"PATH": "/usr/bin:/bin:/usr/sbin:/sbin", "HOME": str(work), "TMPDIR": str(work), "LANG": "C.UTF-8",
                    "SESSIONCTL_STATE_DIR": str(base / "state")}
-    return subprocess.Popen([*credentials(options.user), *argv], cwd=work, env=environment, stdin=subprocess.PIPE,
+    return subprocess.Popen([*credentials(options.user, options.way if in_session else None), *argv], cwd=work, env=environment, stdin=subprocess.PIPE,
                             stdout=subprocess.PIPE, text=True)
 
 
@@ -96,7 +97,7 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--sessionctl", default=os.environ.get("SESSIONCTL", "sessionctl"))
     parser.add_argument("--user", choices=("root", "ordinary"), default="root" if os.geteuid() == 0 else "ordinary")
-    parser.add_argument("--scope", choices=("auto", "writes", "all"), default="all")
+    parser.add_argument("--way", choices=WAYS, default="all")
     options = parser.parse_args()
     for program in ("stress-ng", "fio", "setpriv"):
         if shutil.which(program) is None:
@@ -125,7 +126,7 @@ def main():
                      if one != other]
     if len(states) == 2 and (leaks := grown(*states)):
         failures.append(f"the broker grew in {leaks}: from {states[0]} to {states[1]}")
-    print(f"{options.user} user, scope {options.scope}: {len(bare[0]) if bare else 0} verdicts compared twice, broker "
+    print(f"{options.user} user, {options.way}: {len(bare[0]) if bare else 0} verdicts compared twice, broker "
           f"after one round {states[:1]}, after two {states[1:]}, {len(failures)} differences")
     print("\n".join(failures))
     return 1 if failures else 0

@@ -1,6 +1,6 @@
 """Runs a driver bare and in sessions, and compares everything it left behind and said.
 
-    python3 compare_run.py --sessionctl PATH --driver FILE [--user root|ordinary] [--scope writes|all]…
+    python3 compare_run.py --sessionctl PATH --driver FILE [--user root|ordinary] [--way writes|all|private]…
                            [--need PROGRAM]… [--mount DIR]… [--device PATH]… [--ignore REGEX]… [--ipc RULE]
                            [--network LINE]…
 
@@ -25,10 +25,18 @@ INTERPRETERS = {".py": ["/usr/bin/python3", "-B"], ".sh": ["/bin/bash"], ".js": 
                 ".pl": ["/usr/bin/perl"]}
 ORDINARY = 65534  # nobody; only when started as root
 SKIPPED = 77
+# The ways a session is tried in: what is mediated in the host's view, and everything in a view of its own.
+WAYS = {"auto": ["--scope", "auto"], "writes": ["--scope", "writes"], "all": ["--scope", "all"],
+        "private": ["--scope", "all", "--view", "private"]}
 
 
-def credentials(user):
-    """The words in front of a command that give it the user, no capability and no_new_privs."""
+def credentials(user, way=None):
+    """The words in front of a command that give it the user, no capability and no_new_privs.
+
+    Who makes a private view for root is root; the session itself has no capability either way.
+    """
+    if os.geteuid() == 0 and user == "root" and way == "private":
+        return []
     words = ["setpriv", "--no-new-privs", "--inh-caps=-all", "--ambient-caps=-all"]
     if os.geteuid() == 0:
         words.append("--bounding-set=-all")
@@ -37,32 +45,33 @@ def credentials(user):
     return words
 
 
-def policy_text(options, base, scope):
+def policy_text(options, base):
     """The session's policy: the work directory is its one mount unless the test asks for more."""
     lines = ["version = 1", 'extends = ["default"]']
     for directory in [str(base / "work"), *options.mount]:
         lines += ["[[mount]]", f"host = {json.dumps(directory)}"]
     lines += ["[filesystem]", f"read = {json.dumps([str(base / 'tools'), *options.read])}",
               f"devices = {json.dumps(options.device)}", "[process]", f"ipc = {json.dumps(options.ipc)}",
-              "[mediation]", f"scope = {json.dumps(scope)}", "[network]", *options.network]
+              "[network]", *options.network]
     return "\n".join(lines) + "\n"
 
 
-def run(options, base, driver, scope):
-    """One run of the driver; `scope` is None for the bare one."""
+def run(options, base, driver, way):
+    """One run of the driver; `way` is None for the bare one."""
     work = base / "work"
     environment = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": str(work),
                    "TMPDIR": str(work), "LANG": "C.UTF-8", "LC_ALL": "C.UTF-8", "USER": "tester", "LOGNAME": "tester"}
     argv = [*INTERPRETERS[driver.suffix], str(driver), *options.argument]
-    if scope is not None:
-        policy = base / "tools" / f"{scope}.toml"
-        policy.write_text(policy_text(options, base, scope), encoding="utf-8")
+    if way is not None:
+        policy = base / "tools" / "policy.toml"
+        policy.write_text(policy_text(options, base), encoding="utf-8")
         policy.chmod(0o644)
         sets = [word for name, value in environment.items() for word in ("-e", f"{name}={value}")]
-        argv = [str(base / "tools" / "sessionctl"), "run", "--policy", str(policy), *sets, "--", *argv]
+        argv = [str(base / "tools" / "sessionctl"), "run", "--policy", str(policy), *WAYS[way], *sets, "--",
+                *argv]
     # Not below HOME, where the state directory would be a place that the mount has to deny.
-    state = {} if scope is None else {"SESSIONCTL_STATE_DIR": str(base / "state")}
-    return subprocess.run([*credentials(options.user), *argv], cwd=work, env=environment | state,
+    state = {} if way is None else {"SESSIONCTL_STATE_DIR": str(base / "state")}
+    return subprocess.run([*credentials(options.user, way), *argv], cwd=work, env=environment | state,
                           stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="surrogateescape",
                           check=False, timeout=options.timeout)
 
@@ -142,19 +151,19 @@ def differences(bare, bare_tree, session, session_tree):
 def compare(options, base, driver):
     ignore = [re.compile(pattern) for pattern in options.ignore]
     results = {}
-    for scope in [None, *options.scope]:
+    for way in [None, *options.way]:
         work = make_work(options, base)
-        done = run(options, base, driver, scope)
-        results[scope] = (done, take(work, ignore))
-        put_away(base, scope or "bare")
+        done = run(options, base, driver, way)
+        results[way] = (done, take(work, ignore))
+        put_away(base, way or "bare")
     bare, bare_tree = results.pop(None)
     if bare.returncode != 0 or (len(bare_tree) < 3 and len(bare.stdout) < 100):
         print(f"the bare run failed ({bare.returncode}): {bare.stdout}{bare.stderr}")
         return 1
     failed = False
-    for scope, (session, tree) in results.items():
+    for way, (session, tree) in results.items():
         found = differences(bare, bare_tree, session, tree)
-        print(f"{driver.name}, {options.user} user, scope {scope}: {len(bare_tree)} entries and {len(bare.stdout)} "
+        print(f"{driver.name}, {options.user} user, {way}: {len(bare_tree)} entries and {len(bare.stdout)} "
               f"bytes of output compared, {len(found)} differences")
         for difference in found[:20]:
             print(difference)
@@ -167,7 +176,7 @@ def parse_options():
     parser.add_argument("--sessionctl", default=os.environ.get("SESSIONCTL", "sessionctl"))
     parser.add_argument("--driver", required=True)
     parser.add_argument("--user", choices=("root", "ordinary"), default="root" if os.geteuid() == 0 else "ordinary")
-    parser.add_argument("--scope", action="append", default=[], choices=("auto", "writes", "all"))
+    parser.add_argument("--way", action="append", default=[], choices=WAYS)
     parser.add_argument("--ignore", action="append", default=[])
     parser.add_argument("--mount", action="append", default=[], help="a directory to grant besides the work")
     parser.add_argument("--read", action="append", default=[], help="a path outside the mounts to grant for reading")
@@ -178,7 +187,7 @@ def parse_options():
     parser.add_argument("--argument", action="append", default=[], help="an argument for the driver")
     parser.add_argument("--timeout", type=int, default=900)
     options = parser.parse_args()
-    options.scope = options.scope or ["all"]
+    options.way = options.way or ["all"]
     return options
 
 

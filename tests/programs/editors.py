@@ -15,7 +15,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from compare_run import ORDINARY, SKIPPED, credentials, describe
+from compare_run import ORDINARY, SKIPPED, WAYS, credentials, describe
 
 LIMIT_SECONDS = 300
 VIM = [("first line", ["G", "o"]), ("-- INSERT --", ["typed in a terminal", "Escape"]),
@@ -73,7 +73,7 @@ class Terminal:
         subprocess.run([*self.tmux, "kill-server"], check=False, stderr=subprocess.DEVNULL)
 
 
-def edit(options, base, name, scope):
+def edit(options, base, name, way):
     argv, steps = EDITORS[name]
     work = base / "work"
     work.mkdir(mode=0o755)
@@ -85,9 +85,9 @@ def edit(options, base, name, scope):
     argv = [shutil.which(argv[0]), *argv[1:]]
     environment = {"PATH": "/usr/bin:/bin:/usr/sbin:/sbin", "HOME": str(work), "TERM": "screen", "LANG": "C.UTF-8",
                    "SESSIONCTL_STATE_DIR": str(base / "state")}
-    if scope is not None:
-        argv = [str(base / "sessionctl"), "run", "--mount", str(work), "--scope", scope, "--", *argv]
-    terminal = Terminal(base, environment, work, [*credentials(options.user), *argv])
+    if way is not None:
+        argv = [str(base / "sessionctl"), "run", "--mount", str(work), *WAYS[way], "--", *argv]
+    terminal = Terminal(base, environment, work, [*credentials(options.user, way), *argv])
     try:
         for text, keys in steps:
             terminal.await_text(text)
@@ -122,9 +122,9 @@ def main():
             if bare["exit code"] != "0" or "typed in a terminal" not in bare["text"]:
                 print(f"{name}: the bare run failed: {bare}")
                 return 1
-            for scope in ("writes", "all"):
-                inside = edit(options, base, name, scope)
-                print(f"{name}, {options.user} user, scope {scope}: {len(bare)} results compared,"
+            for way in ("writes", "all", "private"):
+                inside = edit(options, base, name, way)
+                print(f"{name}, {options.user} user, {way}: {len(bare)} results compared,"
                       f" {'same' if inside == bare else f'bare {bare}, session {inside}'}")
                 failures += inside != bare
     finally:

@@ -1,6 +1,6 @@
 """Runs installed test suites bare and in a session, and compares the outcome of every single test.
 
-    python3 run_suites.py --sessionctl PATH [--suite cpython|glib] [--user root|ordinary] [--scope writes|all]
+    python3 run_suites.py --sessionctl PATH [--suite cpython|glib] [--user root|ordinary] [--way writes|all|private]
                           [--all | UNIT…]
 
 The suites are those of suites.py, one unit of them (a module, a program) at a time. A test that passes bare must pass
@@ -18,7 +18,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from compare_run import ORDINARY, SKIPPED, credentials
+from compare_run import ORDINARY, SKIPPED, WAYS, credentials
 from suites import SUITES
 
 
@@ -48,11 +48,12 @@ class Place:
         if in_session:
             sets = [word for name, value in environment.items() for word in ("-e", f"{name}={value}")]
             argv = [str(self.base / "tools" / "sessionctl"), "run", "--net", "host", "--unix-datagrams",
-                    "--mount", str(work), "--scope", self.options.scope, *sets, "--", *argv]
+                    "--mount", str(work), *WAYS[self.options.way], *sets, "--", *argv]
         state = {"SESSIONCTL_STATE_DIR": str(self.base / "state")}
+        way = self.options.way if in_session else None
         with tempfile.TemporaryFile(mode="w+", encoding="utf-8", errors="replace") as output:
             try:
-                code = subprocess.run([*credentials(self.options.user), *argv], cwd=work, env=environment | state,
+                code = subprocess.run([*credentials(self.options.user, way), *argv], cwd=work, env=environment | state,
                                       stdin=subprocess.DEVNULL, stdout=output, stderr=output, check=False,
                                       timeout=self.options.timeout).returncode
             except subprocess.TimeoutExpired:
@@ -119,7 +120,7 @@ def parse_options():
     parser.add_argument("--sessionctl", default=os.environ.get("SESSIONCTL", "sessionctl"))
     parser.add_argument("--suite", choices=sorted(SUITES), default="cpython")
     parser.add_argument("--user", choices=("root", "ordinary"), default="root" if os.geteuid() == 0 else "ordinary")
-    parser.add_argument("--scope", choices=("auto", "writes", "all"), default="all")
+    parser.add_argument("--way", choices=WAYS, default="all")
     parser.add_argument("--all", action="store_true", help="the long list")
     parser.add_argument("--timeout", type=int, default=1200, help="seconds for one unit")
     parser.add_argument("--verbose", action="store_true", help="print the session's output of what was lost")
@@ -152,7 +153,7 @@ def main():
     finally:
         shutil.rmtree(base, ignore_errors=True)
     counts = ", ".join(f"{count} {what}" for what, count in totals.items())
-    print(f"{options.suite}, {options.user} user, scope {options.scope}: {counts}, {len(lost)} lost, in "
+    print(f"{options.suite}, {options.user} user, {options.way}: {counts}, {len(lost)} lost, in "
           f"{time.monotonic() - started:.0f} s")
     return 1 if lost or totals["passed bare"] == 0 else 0
 

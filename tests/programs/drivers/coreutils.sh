@@ -28,6 +28,6 @@ say flock lockfile echo locked && (flock 9; echo "held"; flock -n lockfile true 
 say stat -f -c %T . >/dev/null && say df . >/dev/null && say du -sb --apparent-size left && say sync -d left && say realpath --relative-to=d link/../numbers
 umask 027 && mkdir masked && touch masked/f && stat -c %a masked masked/f && mkdir -m 1733 sticky && stat -c %a sticky
 printf 'all: $(addprefix t,1 2 3 4 5 6 7 8)\nt%%:\n\t@mkdir -p made && echo $@ >made/$@ && mv made/$@ $@\n' >Makefile && say make -j4 && cat t?
-say test -w numbers && say test -w /usr; cat /nowhere 2>&1; echo x 2>&1 >/dev/full; mkdir numbers/x 2>&1; cd numbers 2>&1
+say test -w numbers && say test -w /usr/none; cat /nowhere 2>&1; echo x 2>&1 >/dev/full; mkdir numbers/x 2>&1; cd numbers 2>&1
 yes | head -c 3000000 | sha256sum && seq 1 100000 | xargs -P 4 -n 1000 sh -c 'echo $#' | sort | uniq -c
 rm -f lockfile
