@@ -10,8 +10,8 @@
 
 namespace sessionctl {
 
-// One change, as docs/openapi.json describes it (Change). `guest` is the mount's path in the session.
-// A path that is not UTF-8 is {"base64": "…"}.
+// One change, as docs/openapi.json describes it (Change). `guest` is the mount's path in the
+// session. A path that is not UTF-8 is {"base64": "…"}.
 nlohmann::ordered_json ChangeToJson(const OverlayChange& change, const std::string& guest);
 
 nlohmann::ordered_json CountsToJson(const ChangeCounts& counts);
