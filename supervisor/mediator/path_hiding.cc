@@ -21,12 +21,15 @@ bool MayMeanTheCaller(const std::string& path) {
 }  // namespace
 
 // One system call for looking outside the mounts, which needs no grant. ENOENT is the answer; with
-// any other error only a walk can tell.
+// any other error only a walk can tell. Of a link that seems to lead nowhere, too: /etc/mtab leads
+// to /proc/self, and in a private view the broker, who looks here, is nobody there.
 SysResult<PinnedObject> PathResolver::QuickLookUp(const std::string& path, bool follow) const {
   std::string real;
   SysResult<OwnedFd> opened = OpenOutside(AT_FDCWD, path, PathHow(follow), &real);
   if (opened.ok()) return Pin(nullptr, std::move(*opened));
-  return Errno(opened.error() == ENOENT && MayMeanTheCaller(path) ? ENOSYS : opened.error());
+  if (opened.error() != ENOENT) return Errno(opened.error());
+  const bool is_link = follow && OpenOutside(AT_FDCWD, path, PathHow(false), &real).ok();
+  return Errno(is_link || MayMeanTheCaller(path) ? ENOSYS : ENOENT);
 }
 
 // Does the text leave open what the path passes through?

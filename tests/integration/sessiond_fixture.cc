@@ -11,9 +11,11 @@
 
 #include <algorithm>
 #include <array>
+#include <chrono>
 #include <cstdlib>
 #include <filesystem>
 #include <sstream>
+#include <thread>
 #include <utility>
 
 namespace sessionctl {
@@ -325,7 +327,12 @@ std::map<pid_t, std::string> SessiondTest::Descendants() {
 
 Traces SessiondTest::Look() {
   Traces traces;
-  traces.processes = Descendants();
+  // At rest: a zygote that has just started tries the kernel's features in children of its own.
+  for (int i = 0; i < 50; ++i) {
+    const std::map<pid_t, std::string> before = std::exchange(traces.processes, Descendants());
+    if (i > 0 && before == traces.processes) break;
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  }
   for (const auto& entry : fs::directory_iterator(StateDirectory())) {
     const std::string name = entry.path().filename();
     if (name.find(".log") == std::string::npos) traces.names.insert(name);
