@@ -110,12 +110,16 @@ TEST_P(PrivateViewAttack, SucceedsBareOnly) {
     ASSERT_EQ(bare.out, kReached) << "the bare control: " << bare.err;
   }
   scene_.vault().Remember();
-  harness::SessionFlags flags;
-  flags.mounts = {scene_.mount() + ":" + kGuest};
-  flags.extra = {"--workdir", kGuest, "--keep-fd", std::to_string(kKeptDescriptor)};
-  const harness::Outcome session = Try(flags);
-  EXPECT_EQ(session.out.find(kReached), std::string::npos) << session.err;
-  EXPECT_LT(session.exit_code, 125) << "the session did not run: " << session.err;
+  // Where the view keeps room for mounts that its session may get later, too.
+  for (const bool reserve : {false, true}) {
+    harness::SessionFlags flags;
+    flags.mounts = {scene_.mount() + ":" + kGuest};
+    flags.extra = {"--workdir", kGuest, "--keep-fd", std::to_string(kKeptDescriptor)};
+    if (reserve) flags.extra.emplace_back("--reserve");
+    const harness::Outcome session = Try(flags);
+    EXPECT_EQ(session.out.find(kReached), std::string::npos) << session.err;
+    EXPECT_LT(session.exit_code, 125) << "the session did not run: " << session.err;
+  }
   EXPECT_TRUE(victim_.Running());
   EXPECT_FALSE(scene_.vault().CheckAndReset()) << scene_.vault().first_difference();
 }
