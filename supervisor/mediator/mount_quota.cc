@@ -13,12 +13,11 @@
 #include "sandbox/base/syscalls.h"
 #include "sandbox/open_inodes.h"
 #include "sandbox/process_tree.h"
+#include "supervisor/mediator/room_limit.h"
 
 namespace sessionctl {
 namespace {
 
-constexpr int64_t kBlock = 512;  // st_blocks
-constexpr int64_t kLeastAllowance = int64_t{1} << 20;
 // Files in sight are descriptors of the broker: a part of what it may have, and this at most.
 constexpr size_t kMostInSight = 4096;
 constexpr size_t kLookedAtEachTime = 64;
@@ -26,8 +25,6 @@ constexpr size_t kLookedAtEachTime = 64;
 constexpr int kUnseenOften = 2;
 constexpr std::chrono::milliseconds kSettleEvery(500);
 constexpr std::chrono::milliseconds kSettleAtMostEvery(10);
-
-int64_t BytesOf(const struct stat& info) { return static_cast<int64_t>(info.st_blocks) * kBlock; }
 
 size_t MostInSight() {
   rlimit limit;
@@ -195,7 +192,7 @@ bool MountQuota::LookAndJudge() {
   Look();
   // What has no name keeps its place on the disk for as long as we hold it.
   if ((removed_ > 0 || !HasBytes()) && Clock::now() - last_settled_ >= kSettleEvery) Settle();
-  return HasBytes() && Bytes() > max_bytes_ + std::max(max_bytes_ / 8, kLeastAllowance);
+  return HasBytes() && FarAbove(Bytes(), max_bytes_);
 }
 
 // Lets go of what no process of the session holds any more.

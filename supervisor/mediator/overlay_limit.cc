@@ -13,14 +13,13 @@
 #include <vector>
 
 #include "sandbox/base/syscalls.h"
+#include "supervisor/mediator/room_limit.h"
 
 namespace sessionctl {
 namespace {
 
-constexpr int64_t kBlock = 512;      // st_blocks
 constexpr int64_t kLeastNew = 4096;  // what a new file or a directory takes
 constexpr size_t kDeepest = 128;     // each level is a descriptor while it is walked
-constexpr int64_t kLeastAllowance = int64_t{1} << 20;
 constexpr std::chrono::milliseconds kLookAtMostEvery(20);
 constexpr int kShareOfLooking = 10;  // one part of the time goes into it
 
@@ -57,7 +56,7 @@ void Walk::Count(int parent, const char* name) {
   if (fstatat(parent, name, &info, AT_SYMLINK_NOFOLLOW) != 0) return;
   const bool is_directory = S_ISDIR(info.st_mode);
   if (is_directory || info.st_nlink < 2 || linked_.insert(info.st_ino).second) {
-    taken_.bytes += static_cast<int64_t>(info.st_blocks) * kBlock;
+    taken_.bytes += BytesOf(info);
     ++taken_.inodes;
   }
   if (is_directory) Enter(parent, name);
@@ -128,8 +127,7 @@ bool OverlayLimit::LookAndJudge() {
   const Clock::duration interval =
       std::max<Clock::duration>(kLookAtMostEvery, cost_ * kShareOfLooking);
   if (Clock::now() - last_ >= interval) Measure();
-  return max_bytes_ >= 0 &&
-         measured_.bytes > max_bytes_ + std::max(max_bytes_ / 8, kLeastAllowance);
+  return max_bytes_ >= 0 && FarAbove(measured_.bytes, max_bytes_);
 }
 
 }  // namespace sessionctl

@@ -65,7 +65,7 @@ Json AttributesToJson(const ObjectAttributes& attributes) {
           {"attributes", std::move(extended)}};
 }
 
-std::string Bytes(const std::string& base64) {
+std::string Decoded(const std::string& base64) {
   std::string bytes;
   if (!absl::Base64Unescape(base64, &bytes)) throw std::invalid_argument("no base64: " + base64);
   return bytes;
@@ -78,7 +78,7 @@ ObjectAttributes AttributesFromJson(const Json& json) {
                                  .accessed = TimeFromJson(json.at("accessed")),
                                  .modified = TimeFromJson(json.at("modified"))};
   for (const auto& [name, value] : json.at("attributes").items()) {
-    attributes.attributes.emplace(Bytes(name), Bytes(value.get<std::string>()));
+    attributes.attributes.emplace(Decoded(name), Decoded(value.get<std::string>()));
   }
   return attributes;
 }
@@ -98,7 +98,7 @@ Json StepToJson(const CommitStep& step) {
 
 CommitStep StepFromJson(const Json& json) {
   CommitStep step = {.kind = ValueOf(kStepNames, json.at("step").get<std::string>()),
-                     .path = Bytes(json.at("path").get<std::string>()),
+                     .path = Decoded(json.at("path").get<std::string>()),
                      .staged = json.at("staged").get<std::string>(),
                      .before = json.at("before").get<uint64_t>(),
                      .after = json.at("after").get<uint64_t>()};

@@ -20,7 +20,7 @@ constexpr uint64_t kResolve =
     kResolveBeneath | kResolveNoSymlinks | kResolveNoMagiclinks | kResolveNoXdev;
 constexpr size_t kMaxAttributes = size_t{64} * 1024;  // XATTR_SIZE_MAX
 constexpr size_t kMaxNames = 1'000'000;
-constexpr size_t kBlock = size_t{256} * 1024;
+constexpr size_t kComparedAtOnce = size_t{256} * 1024;
 
 // struct ovl_fb (fs/overlayfs/overlayfs.h): version, magic, length, flags, type, uuid, handle.
 constexpr size_t kOriginType = 4, kOriginHandle = 21;
@@ -215,7 +215,8 @@ SysResult<bool> SameContent(int pinned, int other) {
   SysResult<struct stat> st = Fstat(one->get()), st_two = Fstat(two->get());
   if (!st.ok() || !st_two.ok()) return Errno(EIO);
   if (st->st_size != st_two->st_size) return false;
-  const auto left = std::make_unique<char[]>(kBlock), right = std::make_unique<char[]>(kBlock);
+  const auto left = std::make_unique<char[]>(kComparedAtOnce),
+             right = std::make_unique<char[]>(kComparedAtOnce);
   for (off_t offset = 0; offset < st->st_size;) {
     SysResult<off_t> data = NextData(one->get(), offset, st->st_size);
     SysResult<off_t> data_two = NextData(two->get(), offset, st->st_size);
@@ -224,7 +225,8 @@ SysResult<bool> SameContent(int pinned, int other) {
     if (offset >= st->st_size) break;
     const off_t end = std::max(EndOfData(one->get(), offset, st->st_size),
                                EndOfData(two->get(), offset, st->st_size));
-    const size_t size = std::min(kBlock, static_cast<size_t>(std::max(end - offset, off_t{1})));
+    const size_t size =
+        std::min(kComparedAtOnce, static_cast<size_t>(std::max(end - offset, off_t{1})));
     SysResult<size_t> got = ReadAt(one->get(), offset, left.get(), size);
     SysResult<size_t> got_two = ReadAt(two->get(), offset, right.get(), size);
     if (!got.ok() || !got_two.ok()) return Errno(got.ok() ? got_two.error() : got.error());
