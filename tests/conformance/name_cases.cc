@@ -141,15 +141,26 @@ CASE(Names, LongestPathBelowADirectory) {
   AllAre("ENAMETOOLONG", longest + "x");
 }
 
+// The answer to exactly as many links as the kernel follows. It begins a walk without locks, and
+// begins it anew, with them, when something else on the machine gets in the way; the links of both
+// count (fs/namei.c: total_link_count outlives ECHILD). Then forty are too many once, bare as in a
+// session. One more than forty is never asked for twice.
+template <typename Call>
+auto AtTheLimit(Call call) {
+  auto answer = call();
+  for (int again = 0; again < 20 && Answer(answer) == "ELOOP"; ++again) answer = call();
+  return answer;
+}
+
 CASE(Names, FortyLinksAreFollowedAndNoMore) {
   Touch("f");
   Symlink("f", "l1");
   for (int i = 2; i <= 41; ++i) Symlink("l" + std::to_string(i - 1), "l" + std::to_string(i));
-  IS("ok", Open("l40", O_RDWR));
-  IS("ok", Open("l40", O_RDWR | O_CREAT, 0600));
-  IS("ok", Open("l40", O_RDONLY));
-  IS(0, truncate("l40", 3));
-  IS(0, chmod("l40", 0600));
+  IS("ok", AtTheLimit([] { return Open("l40", O_RDWR); }));
+  IS("ok", AtTheLimit([] { return Open("l40", O_RDWR | O_CREAT, 0600); }));
+  IS("ok", AtTheLimit([] { return Open("l40", O_RDONLY); }));
+  IS(0, AtTheLimit([] { return truncate("l40", 3); }));
+  IS(0, AtTheLimit([] { return chmod("l40", 0600); }));
   IS("ELOOP", Open("l41", O_RDWR));
   IS("ELOOP", Open("l41", O_RDWR | O_CREAT, 0600));
   IS("ELOOP", Open("l41", O_RDONLY));
@@ -169,8 +180,8 @@ CASE(Names, AbsoluteLinksCountAsOthers) {
   Symlink(here + "f", "l1");
   for (int i = 2; i <= 41; ++i)
     Symlink(here + "l" + std::to_string(i - 1), "l" + std::to_string(i));
-  IS("ok", Open("l40", O_RDWR));
-  IS("ok", Open("l40", O_RDWR | O_CREAT, 0600));
+  IS("ok", AtTheLimit([] { return Open("l40", O_RDWR); }));
+  IS("ok", AtTheLimit([] { return Open("l40", O_RDWR | O_CREAT, 0600); }));
   IS("ELOOP", Open("l41", O_RDWR));
   IS("ELOOP", Open("l41", O_RDWR | O_CREAT, 0600));
 }
@@ -182,7 +193,7 @@ CASE(Names, LinksBeforeACreationCountAsOthers) {
   Symlink("made", "d/e1");
   for (int i = 2; i <= 20; ++i) Symlink("e" + std::to_string(i - 1), "d/e" + std::to_string(i));
   IS("ELOOP", Open("d30/e11", O_RDWR | O_CREAT, 0600));
-  IS("ok", Open("d30/e10", O_RDWR | O_CREAT, 0600));
+  IS("ok", AtTheLimit([] { return Open("d30/e10", O_RDWR | O_CREAT, 0600); }));
   IS("file 0600", What("d/made"));
 }
 
