@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The include-direction test must fail on each kind of violation: plants them one at a time in a copy.
+"""The include-direction test must fail on each kind of violation: plants them one at a time in a copy, and takes each out again.
 
 Usage: planted_violation.py ROOT
 """
@@ -33,19 +33,21 @@ def main():
     root = pathlib.Path(sys.argv[1])
     checker = root / "tests/house/include_direction.py"
     failures = 0
-    for name, line in PLANTS.items():
-        with tempfile.TemporaryDirectory() as scratch:
-            copy = pathlib.Path(scratch)
-            for room in ("sandbox", "policy", "supervisor", "fleet", "cli"):
-                shutil.copytree(root / room, copy / room)
-            if not passes(checker, copy):
-                print("the tree does not pass before anything is planted")
-                return 1
+    with tempfile.TemporaryDirectory() as scratch:
+        copy = pathlib.Path(scratch)
+        for room in ("sandbox", "policy", "supervisor", "fleet", "cli"):
+            shutil.copytree(root / room, copy / room)
+        if not passes(checker, copy):
+            print("the tree does not pass before anything is planted")
+            return 1
+        for name, line in PLANTS.items():
             target = copy / name
-            target.write_text(line + target.read_text())
+            text = target.read_text()
+            target.write_text(line + text)
             if passes(checker, copy):
                 print(f"planted in {name}, not found: {line.strip()}")
                 failures += 1
+            target.write_text(text)
     print(f"{len(PLANTS) - failures} of {len(PLANTS)} planted violations found")
     return 1 if failures else 0
 
