@@ -131,7 +131,7 @@ SysResult<std::optional<BrokerEvent>> Broker::ReadEvent() {
 }
 
 SysStatus Broker::Request(const BrokerRequest& request, int root) {
-  return SendWithDescriptors(events_.get(), &request, sizeof(request), &root, root >= 0 ? 1 : 0,
+  return SendWithDescriptors(events_.get(), &request, sizeof(request), &root, 1,
                              MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 

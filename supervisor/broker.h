@@ -68,7 +68,8 @@ struct BrokerEvent {
     // The broker's own filter stopped refused_call and ended it; the session falls to the parent.
     kRefusedCall,
     kView,           // under filesystem.reserve, with the view's mount namespace as descriptor
-    kMountsChanged,  // answers the BrokerRequest of that number; exit_code is 0 or an errno
+    kMountsChanged,  // answers the BrokerRequest of that number; exit_code is 0 or an errno: EBUSY
+                     // says that a call in a mount which is to go does not end
   };
   Kind kind;
   pid_t pid;
@@ -86,9 +87,9 @@ struct BrokerEvent {
   char message[768];  // NUL-terminated
 };
 
-// One message from its parent to the broker of a session whose policy reserves room for mounts. One
-// that adds comes with the mount's root as descriptor: the mount is there. One that removes comes
-// before the mount is taken off.
+// One message from its parent to the broker of a session whose policy reserves room for mounts,
+// with the mount's root as descriptor. One that adds comes when the mount is there, one that
+// removes before it is taken off.
 struct BrokerRequest {
   enum class Kind : uint32_t { kAddMount, kRemoveMount };
   Kind kind;
@@ -116,7 +117,7 @@ class Broker {
   // The mount namespace of a session that may get mounts, from before its command was started; -1:
   // there is none.
   int view() const { return view_.get(); }
-  // Does not wait. `root`: -1: none goes along. Errors: EAGAIN (the broker does not hear), EPIPE.
+  // Does not wait. Errors: EAGAIN (the broker does not hear), EPIPE.
   SysStatus Request(const BrokerRequest& request, int root);
 
  private:

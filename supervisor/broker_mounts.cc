@@ -12,8 +12,8 @@
 namespace sessionctl {
 namespace {
 
-// For calls that know a mount which is about to go. One that waits for another process, a FIFO's
-// other end, is past every decision.
+// With calls that know a mount which is about to go, and again with those that may not act any
+// more.
 constexpr std::chrono::milliseconds kPatienceWithCalls(500);
 
 absl::StatusOr<CompiledMount> MountOf(const BrokerRequest& request) {
@@ -32,15 +32,18 @@ absl::StatusOr<CompiledMount> MountOf(const BrokerRequest& request) {
 }  // namespace
 
 absl::Status BrokerProcess::ChangeMounts(const BrokerRequest& request, OwnedFd root) {
-  absl::StatusOr<SessionView> next = mediator_->session()->Without(request.guest);
-  if (next.ok() && request.kind == BrokerRequest::Kind::kAddMount) {
+  const bool adds = request.kind == BrokerRequest::Kind::kAddMount;
+  absl::StatusOr<SessionView> next =
+      mediator_->view().Get()->session->Without(request.guest, root.get());
+  if (next.ok() && adds) {
     absl::StatusOr<CompiledMount> mount = MountOf(request);
     if (!mount.ok()) return mount.status();
     next = next->With(*std::move(mount), std::move(root));
   }
   if (!next.ok()) return next.status();
-  mediator_->Replace(std::make_shared<const SessionView>(*std::move(next)), kPatienceWithCalls);
-  return absl::OkStatus();
+  mediator_->view().Replace(std::make_shared<const SessionView>(*std::move(next)));
+  if (adds || mediator_->view().SeeOff(request.guest, kPatienceWithCalls)) return absl::OkStatus();
+  return absl::UnavailableError("a call in the mount is still being carried out");
 }
 
 // The parent alone decides which mounts there are. It is gone when nothing more comes, and then the
@@ -57,7 +60,7 @@ void BrokerProcess::HearParent() {
   const absl::Status changed = ChangeMounts(request, std::move(message->descriptors[0]));
   BrokerEvent event = MakeEvent(BrokerEvent::Kind::kMountsChanged);
   event.request = request.number;
-  event.exit_code = changed.ok() ? 0 : EIO;
+  event.exit_code = changed.ok() ? 0 : absl::IsUnavailable(changed) ? EBUSY : EIO;
   snprintf(event.message, sizeof(event.message), "%s", std::string(changed.message()).c_str());
   Send(event);
 }

@@ -237,16 +237,20 @@ void SessionMounts::TellBroker(Step step, BrokerRequest::Kind kind) {
   request.read_only = !mount.is_writable();
   Fill(mount.guest, request.guest, sizeof(request.guest));
   if (!mount.deny.empty()) Fill(mount.deny[0], request.deny, sizeof(request.deny));
-  const bool adds = kind == BrokerRequest::Kind::kAddMount;
   step_ = step;
   deadline_ = Clock::now() + kBrokerPatience;
-  SysStatus sent = broker_->Request(request, adds ? current_.root.get() : -1);
+  SysStatus sent = broker_->Request(request, current_.root.get());
   if (!sent.ok()) Continue(absl::ErrnoToStatus(sent.error(), "the session's broker"));
 }
 
 void SessionMounts::HearBroker(const BrokerEvent& event) {
   const bool awaited = step_ == Step::kBrokerLearns || step_ == Step::kBrokerForgets;
   if (!awaited || event.request != last_request_) return;
+  if (event.exit_code == EBUSY) {
+    return Continue(absl::FailedPreconditionError(absl::StrCat(
+        "a call in the mount at ", current_.mount.guest,
+        " is still being carried out; it is granted no more: remove it again to take it off")));
+  }
   Continue(event.exit_code == 0 ? absl::OkStatus() : absl::InternalError(event.message));
 }
 

@@ -14,6 +14,7 @@
 #include "sandbox/remote_task.h"
 #include "supervisor/mediator/blocking_calls.h"
 #include "supervisor/mediator/bound_names.h"
+#include "supervisor/mediator/current_view.h"
 #include "supervisor/mediator/path_resolver.h"
 #include "supervisor/mediator/session_view.h"
 #include "supervisor/mediator/terminals.h"
@@ -22,15 +23,16 @@ namespace sessionctl {
 
 class CallContext {
  public:
-  CallContext(const SessionView& session, const Notifier& notifier, BlockingCalls& blocking,
+  CallContext(const ViewInUse& view, const Notifier& notifier, BlockingCalls& blocking,
               Terminals& terminals, BoundNames& bound_names, const Notification& call)
-      : session_(session),
+      : view_(view),
+        session_(*view.session),
         notifier_(notifier),
         blocking_(blocking),
         terminals_(terminals),
         bound_names_(bound_names),
-        task_(session.proc(), call.tid),
-        resolver_(session, task_, refusal_),
+        task_(session_.proc(), call.tid),
+        resolver_(session_, task_, refusal_),
         id_(call.id) {}
   CallContext(const CallContext&) = delete;
   CallContext& operator=(const CallContext&) = delete;
@@ -41,6 +43,7 @@ class CallContext {
   // Makes a system call that may sleep for another process; see BlockingCalls::Run.
   template <typename Call>
   auto MayBlock(Call call) {
+    const WaitingCall waiting(view_);
     return blocking_.Run(task_, id_, std::move(call));
   }
   Terminals& terminals() { return terminals_; }
@@ -50,6 +53,10 @@ class CallContext {
 
   // Ask before each side effect (trap 18).
   bool StillWaiting() const { return notifier_.StillWaiting(id_); }
+  // Ask instead before a side effect on what a path or descriptor led to: a mount that it may lie
+  // in can have been taken off. Then, too, the answer is Reply::CallerGone, before anything was
+  // done.
+  bool MayAct() const { return !view_.over && StillWaiting(); }
 
   // The verdict on an existing object; 0 or the errno to answer with. Decided by where the pinned
   // object really is.
@@ -108,6 +115,7 @@ class CallContext {
   bool DecidesByPath(const MountView* mount) const;
   SysResult<std::string> NameOf(const PinnedParent& parent) const;
 
+  const ViewInUse& view_;
   const SessionView& session_;
   const Notifier& notifier_;
   BlockingCalls& blocking_;

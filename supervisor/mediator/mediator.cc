@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <climits>
 #include <cstdlib>
+#include <memory>
 #include <utility>
 
 #include "sandbox/base/raw_log.h"
@@ -43,34 +44,11 @@ bool ChangesSomething(const SyscallRow& row, const SyscallRequest& request) {
 }  // namespace
 
 Mediator::Mediator(const SessionView& session, Notifier notifier, AuditSink* audit)
-    : session_(std::shared_ptr<const void>(), &session),  // owns nothing
-
+    : view_(session),
       notifier_(std::move(notifier)),
       audit_(audit),
       blocking_(notifier_, kMaxBlockedCalls) {
   sem_init(&woken_, 0, 0);
-}
-
-std::shared_ptr<const SessionView> Mediator::session() const {
-  const MutexLock lock(&session_lock_);
-  return session_;
-}
-
-bool Mediator::Replace(std::shared_ptr<const SessionView> session,
-                       std::chrono::milliseconds patience) {
-  std::weak_ptr<const SessionView> before;
-  {
-    const MutexLock lock(&session_lock_);
-    before = session_;
-    session_.swap(session);
-  }
-  session.reset();
-  const auto until = std::chrono::steady_clock::now() + patience;
-  while (!before.expired()) {
-    if (std::chrono::steady_clock::now() >= until) return false;
-    usleep(1000);
-  }
-  return true;
 }
 
 bool Mediator::Start() {
@@ -155,11 +133,10 @@ void Mediator::Work() {
 
 // Everything that was held for the call is let go on return: the caller must not meet our copies of
 // its open files after its call.
-Reply Mediator::Answer(const Notification& call) {
+Reply Mediator::Answer(const ViewInUse& view, const Notification& call) {
   const SyscallRow* row = FindSyscallRow(call.nr);
   if (row == nullptr) return Reply::Error(ENOSYS);
-  const std::shared_ptr<const SessionView> session = this->session();
-  CallContext context(*session, notifier_, blocking_, terminals_, bound_names_, call);
+  CallContext context(view, notifier_, blocking_, terminals_, bound_names_, call);
   SysResult<SyscallRequest> request = DecodeRequest(*row, call, context.task());
   // What was read may belong to another process that got the same thread id (trap 18).
   if (!context.StillWaiting()) return Reply::CallerGone();
@@ -182,9 +159,17 @@ Reply Mediator::Answer(const Notification& call) {
   return reply;
 }
 
+// The view is held until the answer is sent: a descriptor that a call has opened is the caller's by
+// then. A call that nothing was done for, because its view was over, is begun anew.
 void Mediator::Serve(const Notification& call) {
   ++counters_->calls;
-  Send(call, Answer(call));
+  for (;;) {
+    const std::shared_ptr<const ViewInUse> view = view_.Get();
+    Reply reply = Answer(*view, call);
+    const bool given_up = reply.kind() == Reply::Kind::kCallerGone && view->over;
+    if (given_up && notifier_.StillWaiting(call.id)) continue;
+    return Send(call, std::move(reply));
+  }
 }
 
 void Mediator::Send(const Notification& call, Reply reply) {

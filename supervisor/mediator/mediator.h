@@ -15,18 +15,16 @@
 #include <semaphore.h>
 
 #include <atomic>
-#include <chrono>
 #include <cstdint>
-#include <memory>
 #include <utility>
 
-#include "sandbox/base/mutex.h"
 #include "sandbox/base/owned_fd.h"
 #include "sandbox/notifier.h"
 #include "supervisor/mediator/audit_event.h"
 #include "supervisor/mediator/blocking_calls.h"
 #include "supervisor/mediator/bound_names.h"
 #include "supervisor/mediator/call_counters.h"
+#include "supervisor/mediator/current_view.h"
 #include "supervisor/mediator/reply.h"
 #include "supervisor/mediator/session_view.h"
 #include "supervisor/mediator/terminals.h"
@@ -44,11 +42,8 @@ class Mediator {
   // Terminals that the broker's parent makes for the session (terminals.h). Before Start.
   void HearOfTerminals(OwnedFd numbers) { terminals_.HearOf(std::move(numbers)); }
 
-  // The session as it is now, and as calls that are received from now on find it.
-  std::shared_ptr<const SessionView> session() const;
-  // Waits for calls that began before, but not for longer than `patience`: one may wait for another
-  // process. False: some go on. For the broker's main thread.
-  bool Replace(std::shared_ptr<const SessionView> session, std::chrono::milliseconds patience);
+  // The session as calls find it. Who replaces it is the broker's main thread.
+  CurrentView& view() { return view_; }
 
   // Starts the first worker. False when no thread can be made.
   bool Start();
@@ -70,11 +65,10 @@ class Mediator {
   // Until woken, as a receiver. False: enough others sleep already.
   bool Sleep();
   void Serve(const Notification& call);
-  Reply Answer(const Notification& call);
+  Reply Answer(const ViewInUse& view, const Notification& call);
   void Send(const Notification& call, Reply reply);
 
-  mutable Mutex session_lock_;
-  std::shared_ptr<const SessionView> session_ ABSL_GUARDED_BY(session_lock_);
+  CurrentView view_;
   Notifier notifier_;
   AuditSink* const audit_;
   BlockingCalls blocking_;

@@ -46,6 +46,29 @@ std::unique_ptr<OverlayLimit> MakeLimit(const Mount& mount,
                                         mount.overlay_inodes);
 }
 
+// The ids in `mountinfo` (proc_pid_mountinfo(5): a mount's id, its parent's, …), sorted, without
+// `root` and what is mounted below it.
+std::vector<uint64_t> MountsApart(const std::string& mountinfo, uint64_t root) {
+  std::map<uint64_t, uint64_t> parents;
+  for (const absl::string_view line : absl::StrSplit(mountinfo, '\n', absl::SkipEmpty())) {
+    const std::string text(line);
+    char* rest = nullptr;
+    const uint64_t id = strtoull(text.c_str(), &rest, 10);
+    parents[id] = strtoull(rest, nullptr, 10);
+  }
+  std::vector<uint64_t> apart;
+  for (const auto& [id, parent] : parents) {
+    uint64_t at = id;
+    for (size_t steps = 0; at != root && steps < parents.size(); ++steps) {
+      const auto above = parents.find(at);
+      if (above == parents.end() || above->second == at) break;
+      at = above->second;
+    }
+    if (at != root) apart.push_back(id);
+  }
+  return apart;
+}
+
 }  // namespace
 
 bool PathIsWithin(std::string_view path, std::string_view root, std::string_view* rest) {
@@ -96,17 +119,14 @@ absl::StatusOr<SessionView> SessionView::Create(const CompiledPolicy& policy, Ow
   return view;
 }
 
-absl::Status SessionView::ReadOwnMounts() {
+absl::Status SessionView::ReadOwnMounts(uint64_t without) {
   own_mounts_.clear();
   if (!policy_->view.is_private) return absl::OkStatus();
   SysResult<std::string> mounts = ReadSmallFile(proc(), "self/mountinfo", kMaxMounts);
   if (!mounts.ok()) {
     return absl::InternalError(absl::StrCat("mountinfo: ", strerror(mounts.error())));
   }
-  for (const absl::string_view line : absl::StrSplit(*mounts, '\n', absl::SkipEmpty())) {
-    own_mounts_.push_back(strtoull(std::string(line).c_str(), nullptr, 10));
-  }
-  std::sort(own_mounts_.begin(), own_mounts_.end());
+  own_mounts_ = MountsApart(*mounts, without);
   return absl::OkStatus();
 }
 
@@ -141,17 +161,20 @@ absl::StatusOr<SessionView> SessionView::With(CompiledMount mount, OwnedFd root)
   return view;
 }
 
-absl::StatusOr<SessionView> SessionView::Without(const std::string& guest) const {
+absl::StatusOr<SessionView> SessionView::Without(const std::string& guest, int root) const {
+  SysResult<FileIdentity> identity = Identify(root);
+  if (!identity.ok()) return absl::ErrnoToStatus(identity.error(), guest);
   SessionView view = *this;
   auto policy = std::make_shared<CompiledPolicy>(*policy_);
   const auto gone =
       std::find_if(policy->mounts.begin(), policy->mounts.end(),
                    [&guest](const CompiledMount& each) { return each.mount.guest == guest; });
-  if (gone == policy->mounts.end()) return view;
-  view.mounts_.erase(view.mounts_.begin() + (gone - policy->mounts.begin()));
-  policy->mounts.erase(gone);
-  view.Judge(std::move(policy));
-  if (absl::Status read = view.ReadOwnMounts(); !read.ok()) return read;
+  if (gone != policy->mounts.end()) {
+    view.mounts_.erase(view.mounts_.begin() + (gone - policy->mounts.begin()));
+    policy->mounts.erase(gone);
+    view.Judge(std::move(policy));
+  }
+  if (absl::Status read = view.ReadOwnMounts(identity->mount_id); !read.ok()) return read;
   return view;
 }
 

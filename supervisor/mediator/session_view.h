@@ -57,15 +57,17 @@ class SessionView {
   // The same with a mount that has been given since, in a private view; `root` is its root, mounted
   // by now. It has no limits. Errors: those of MountRoot, kInternal.
   absl::StatusOr<SessionView> With(CompiledMount mount, OwnedFd root) const;
-  // The same without the mount at that path, which was given later; it may be gone already.
-  absl::StatusOr<SessionView> Without(const std::string& guest) const;
+  // The same without the mount at that path, which was given later and may be gone already. What is
+  // held in the mount that `root` is the root of is foreign from then on.
+  absl::StatusOr<SessionView> Without(const std::string& guest, int root) const;
 
   const CompiledPolicy& policy() const { return *policy_; }
   const std::vector<MountView>& mounts() const { return mounts_; }  // longest guest path first
   int proc() const { return proc_->get(); }
   int process_ids() const { return process_ids_; }
-  // Was it opened in another view than the session's private one (a descriptor of the caller's that
-  // was left open)? Its path, as the kernel tells it, then means nothing in this one.
+  // Was it opened in another view than the session's private one, or in a mount that has been taken
+  // off (a descriptor of the caller's that was left open)? Its path, as the kernel tells it, then
+  // means nothing in this one.
   bool IsForeign(const FileIdentity& object) const;
   // The number that the broker has for the task which a process of the session means by `number`
   // (> 0). Errors: ESRCH.
@@ -106,7 +108,8 @@ class SessionView {
  private:
   explicit SessionView(const CompiledPolicy& policy) : policy_(&policy) {}
 
-  absl::Status ReadOwnMounts();
+  // But for the mount of that id, and those in it; 0: none.
+  absl::Status ReadOwnMounts(uint64_t without = 0);
   void Judge(std::shared_ptr<const CompiledPolicy> policy);
 
   const CompiledPolicy* policy_;

@@ -19,7 +19,7 @@ Reply HandleConnect(CallContext& context, const SyscallRequest& request) {
   SysResult<Destination> to =
       DecideOnDestination(context, *socket, request.address, DestinationUse::kConnect);
   if (!to.ok()) return Reply::Error(to.error());
-  if (!context.StillWaiting()) return Reply::CallerGone();
+  if (!context.MayAct()) return Reply::CallerGone();
   const auto call = [&]() -> SysStatus {
     if (connect(socket->fd.get(), to->address(), to->size()) != 0) return LastErrno();
     return Done{};

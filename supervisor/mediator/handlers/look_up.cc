@@ -187,7 +187,7 @@ Reply HandleInotifyAddWatch(CallContext& context, const SyscallRequest& request)
   named.at_flags = (request.mask & IN_DONT_FOLLOW) != 0 ? AT_SYMLINK_NOFOLLOW : 0;
   SysResult<PinnedObject> object = Subject(context, named);
   if (!object.ok()) return Reply::Error(object.error());
-  if (!context.StillWaiting()) return Reply::CallerGone();
+  if (!context.MayAct()) return Reply::CallerGone();
   const int watch = inotify_add_watch(queue->get(), FdPath(object->fd.get()).c_str(),
                                       request.mask & ~static_cast<uint32_t>(IN_DONT_FOLLOW));
   return watch >= 0 ? Reply::Value(watch) : Reply::Error(errno);

@@ -29,7 +29,7 @@ template <typename Act>
 Reply ChangeMetadata(CallContext& context, const SysResult<PinnedObject>& object, Act act) {
   if (!object.ok()) return Reply::Error(object.error());
   if (int error = CheckMetadata(context, *object); error != 0) return Reply::Error(error);
-  if (!context.StillWaiting()) return Reply::CallerGone();
+  if (!context.MayAct()) return Reply::CallerGone();
   return act(object->fd.get()) == 0 ? Reply::Value(0) : Reply::Error(errno);
 }
 

@@ -33,7 +33,7 @@ Reply MakeWithinQuota(CallContext& context, const PinnedParent& parent, bool cou
       return Reply::Error(earlier == 0 ? EEXIST : error);
     }
   }
-  const bool waiting = context.StillWaiting();
+  const bool waiting = context.MayAct();
   const int error = waiting && make() != 0 ? errno : 0;
   if (quota != nullptr && (!waiting || error != 0)) quota->ReturnName();
   if (!waiting) return Reply::CallerGone();

@@ -108,7 +108,7 @@ class OpenCall {
       return OpenTerminal();
     }
     if (Has(O_TRUNC) && context_.DescriptorTableIsFull()) return Reply::Error(EMFILE);
-    if (!context_.StillWaiting()) return Reply::CallerGone();
+    if (!context_.MayAct()) return Reply::CallerGone();
     return OpenAnew(object);
   }
 
@@ -359,7 +359,7 @@ class OpenCall {
         return Reply::Error(error);
       }
     }
-    if (!context_.StillWaiting()) {
+    if (!context_.MayAct()) {
       if (quota != nullptr) quota->ReturnName();
       return Reply::CallerGone();
     }

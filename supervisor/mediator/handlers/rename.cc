@@ -67,7 +67,7 @@ Reply HandleRename(CallContext& context, const SyscallRequest& request) {
   MountQuota* const quota = to->mount != nullptr && !exchange ? to->mount->quota.get() : nullptr;
   MountQuota::Doomed doomed;
   if (quota != nullptr) doomed = quota->BeforeRemoval(to->fd.get(), to->leaf.c_str());
-  if (!context.StillWaiting()) return Reply::CallerGone();
+  if (!context.MayAct()) return Reply::CallerGone();
   long result = syscall(SYS_renameat2, from->fd.get(), from->KernelLeaf().c_str(), to->fd.get(),
                         to->KernelLeaf().c_str(), request.rename_flags);
   if (result != 0) return Reply::Error(errno);

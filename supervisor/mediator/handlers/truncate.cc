@@ -31,7 +31,7 @@ Reply HandleTruncate(CallContext& context, const SyscallRequest& request) {
         object->mount->quota->AdmitWriting(object->fd.get(), object->info, &pin));
     if (error != 0) return Reply::Error(error);
   }
-  if (!context.StillWaiting()) return Reply::CallerGone();
+  if (!context.MayAct()) return Reply::CallerGone();
   int result = truncate(path.c_str(), request.length);
   return result == 0 ? Reply::Value(0) : Reply::Error(errno);
 }

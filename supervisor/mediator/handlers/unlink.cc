@@ -21,7 +21,7 @@ Reply HandleUnlink(CallContext& context, const SyscallRequest& request) {
   MountQuota* const quota = parent->mount != nullptr ? parent->mount->quota.get() : nullptr;
   MountQuota::Doomed doomed;
   if (quota != nullptr) doomed = quota->BeforeRemoval(parent->fd.get(), parent->leaf.c_str());
-  if (!context.StillWaiting()) return Reply::CallerGone();
+  if (!context.MayAct()) return Reply::CallerGone();
   if (unlinkat(parent->fd.get(), parent->KernelLeaf().c_str(), request.at_flags) != 0) {
     return Reply::Error(errno);
   }
