@@ -37,6 +37,19 @@ void ListMounts(Api& api, const ExchangePtr& exchange) {
   exchange->Reply(directory.ok() ? MountsOf(200, *directory) : ProblemOf(directory.status(), "id"));
 }
 
+void PublishChange(Api& api, const KnownSession& session, const ControlRequest& request) {
+  const bool adds = request.operation == ControlRequest::Operation::kAddMount;
+  std::string message = request.guest;
+  if (adds && request.guest.empty()) message = request.host;
+  if (adds) message = request.host + " at " + message + " (" + request.mode + ")";
+  api.supervisor.Publish({.type = adds ? "session.mount_added" : "session.mount_removed",
+                          .session = session.record.id,
+                          .name = session.record.name,
+                          .labels = session.record.labels,
+                          .place = session.record.place,
+                          .message = std::move(message)});
+}
+
 // Asks the session's monitor, which records what it has done before it answers.
 void ChangeMounts(Api& api, const ExchangePtr& exchange, ControlRequest request, int status) {
   const std::optional<std::string> id = SessionOf(api, exchange);
@@ -50,14 +63,18 @@ void ChangeMounts(Api& api, const ExchangePtr& exchange, ControlRequest request,
     return exchange->Reply(Problem(409, "conflict", "session " + *id + " has ended", "id"));
   }
   const auto directory = std::make_shared<SessionDirectory>(*std::move(found));
-  boost::asio::post(api.streams, [&api, exchange, directory, status, request = std::move(request)] {
+  boost::asio::post(api.streams, [&api, exchange, directory, status, session = *std::move(view),
+                                  request = std::move(request)] {
     const absl::Status asked = AskForMount(directory->fd(), request, kMountTime);
     HttpReply reply = asked.ok() ? MountsOf(status, *directory)
                       : absl::IsNotFound(asked)
                           ? Problem(409, "conflict", "the session has ended", "id")
                           : ProblemOf(asked);
-    boost::asio::post(api.supervisor.io(),
-                      [exchange, reply = std::move(reply)] { exchange->Reply(reply); });
+    boost::asio::post(api.supervisor.io(), [&api, exchange, session, request, done = asked.ok(),
+                                            reply = std::move(reply)] {
+      if (done) PublishChange(api, session, request);
+      exchange->Reply(reply);
+    });
   });
 }
 

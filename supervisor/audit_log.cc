@@ -46,8 +46,27 @@ void AuditLog::Record(const AuditEvent& event) {
   const char* name = event.error == 0 ? "ok" : strerrorname_np(event.error);
   line["result"] = name != nullptr ? name : std::to_string(event.error);
   if (!event.denied_by.empty()) line["denied_by"] = event.denied_by;
+  Write(line);
+}
+
+void AuditLog::Record(const MountOrder& order) const {
+  if (level_ == AuditLevel::kOff) return;
+  nlohmann::ordered_json line;
+  line["time"] = Now();
+  line["session"] = session_;
+  line["order"] = order.adds ? "mount add" : "mount rm";
+  line["path"] = order.guest;
+  if (!order.host.empty()) line["host"] = order.host;
+  if (!order.mode.empty()) line["mode"] = order.mode;
+  line["result"] = order.refused.empty() ? "ok" : "refused";
+  if (!order.refused.empty()) line["denied_by"] = order.refused;
+  Write(line);
+}
+
+void AuditLog::Write(const nlohmann::ordered_json& line) const {
   // A path is bytes: what is no UTF-8 is shown by U+FFFD.
-  std::string text = line.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
+  const std::string text =
+      line.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
   (void)WriteAll(fd_, text.data(), text.size()).ok();  // a full disk must not stop the session
 }
 

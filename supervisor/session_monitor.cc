@@ -20,6 +20,7 @@
 #include "policy/policy_parser.h"
 #include "sandbox/base/raw_log.h"
 #include "sandbox/base/syscalls.h"
+#include "supervisor/audit_log.h"
 #include "supervisor/broker.h"
 #include "supervisor/counters_file.h"
 #include "supervisor/executed_programs.h"
@@ -84,6 +85,7 @@ class Monitor {
   std::optional<SessionLog> log_;
   std::optional<SessionConsole> console_;
   std::optional<Broker> broker_;
+  std::optional<AuditLog> audit_log_;
   std::optional<SessionMounts> mounts_;
   KeptRecord record_;
   CallCounters* counters_ = nullptr;  // what a lost broker leaves behind; null: nobody can look on
@@ -215,7 +217,8 @@ absl::Status Monitor::StartBroker() {
   broker_ = *std::move(broker);
   console_->streams().LetGo();
   terminals_read_.Reset();
-  mounts_.emplace(SessionVariables(options_.id), policy_, &*broker_, &record_);
+  audit_log_.emplace(audit_.get(), policy_->policy.audit, options_.id);
+  mounts_.emplace(SessionVariables(options_.id), policy_, &*broker_, &record_, &*audit_log_);
   console_->TakeMountRequests([this](const ControlRequest& request, OwnedFd client) {
     mounts_->Take(request, std::move(client));
   });

@@ -307,7 +307,20 @@ void SessionMounts::Record() {
   record_->Save();
 }
 
+// By the names that it has by now, else by those that were asked for.
+void SessionMounts::Audit(const absl::Status& status) const {
+  const ControlRequest& request = asked_.front().request;
+  const bool adds = request.operation == ControlRequest::Operation::kAddMount;
+  const Mount& mount = adds && status.ok() ? given_.back().mount : current_.mount;
+  audit_->Record({.adds = adds,
+                  .guest = mount.guest.empty() ? request.guest : mount.guest,
+                  .host = mount.host.empty() ? request.host : mount.host,
+                  .mode = request.mode,
+                  .refused = std::string(status.message())});
+}
+
 void SessionMounts::Finish(const absl::Status& status) {
+  Audit(status);
   step_ = Step::kNothing;
   EndHelper();
   current_ = {};

@@ -18,6 +18,7 @@
 #include "absl/status/status.h"
 #include "policy/policy_compiler.h"
 #include "sandbox/base/owned_fd.h"
+#include "supervisor/audit_log.h"
 #include "supervisor/broker.h"
 #include "supervisor/kept_record.h"
 #include "supervisor/poll_loop.h"
@@ -31,8 +32,12 @@ class SessionMounts {
 
   // All must outlive this. `policy`: as compiled, with the host's paths.
   SessionMounts(PolicyVariables variables, const CompiledPolicy* policy, Broker* broker,
-                KeptRecord* record)
-      : variables_(std::move(variables)), policy_(policy), broker_(broker), record_(record) {}
+                KeptRecord* record, const AuditLog* audit)
+      : variables_(std::move(variables)),
+        policy_(policy),
+        broker_(broker),
+        record_(record),
+        audit_(audit) {}
   SessionMounts(const SessionMounts&) = delete;
   SessionMounts& operator=(const SessionMounts&) = delete;
 
@@ -73,12 +78,14 @@ class SessionMounts {
   void Continue(const absl::Status& done);
   void Finish(const absl::Status& status);
   void Record();
+  void Audit(const absl::Status& status) const;
   std::vector<Mount> Mounts() const;
 
   const PolicyVariables variables_;
   const CompiledPolicy* const policy_;
   Broker* const broker_;
   KeptRecord* const record_;
+  const AuditLog* const audit_;
   std::vector<Given> given_;
   std::deque<Asked> asked_;  // the first is being done, unless the step is kNothing
   Step step_ = Step::kNothing;
