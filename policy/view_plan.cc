@@ -179,8 +179,6 @@ CompiledMount TemporaryMount(const std::vector<std::string>& sockets) {
   return compiled;
 }
 
-bool IsTree(const SystemGrant& grant) { return !IsAtOrBelow(grant.path, "/proc") && !grant.device; }
-
 void AddSystemTrees(const CompiledPolicy& compiled, std::vector<ViewEntry>* entries) {
   std::vector<SystemGrant> grants = compiled.system;
   std::sort(grants.begin(), grants.end(),
@@ -195,7 +193,7 @@ void AddSystemTrees(const CompiledPolicy& compiled, std::vector<ViewEntry>* entr
                           .devices = true});
       continue;
     }
-    if (!IsTree(grant) || IsAtOrBelow(grant.path, around)) continue;
+    if (IsAtOrBelow(grant.path, "/proc") || IsAtOrBelow(grant.path, around)) continue;
     around = grant.path;
     // Whether it may be executed is Landlock's to say: a tree that may not can hold one that may.
     entries->push_back({.kind = ViewEntry::Kind::kTree,
