@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <utility>
 #include <vector>
@@ -137,13 +138,26 @@ bool CommitSteps::IsInPlace(int parent, const std::string& directory) const {
   return there.ok() && here.ok() && there->st_ino == here->st_ino && there->st_dev == here->st_dev;
 }
 
+// Where a step has moved another name of the same file away, its change time is the commit's doing,
+// and only its content can be judged.
+bool CommitSteps::IsAsPlanned(const struct stat& st) const {
+  if (Earlier(st.st_ctim, journal_.since)) return true;
+  if (S_ISDIR(st.st_mode) || st.st_nlink < 2 || !Earlier(st.st_mtim, journal_.since)) return false;
+  return std::any_of(journal_.steps.begin(), journal_.steps.end(), [&](const CommitStep& other) {
+    if (other.kind != StepKind::kReplace && other.kind != StepKind::kRemove) return false;
+    struct stat staged;
+    const int found = fstatat(staging_, other.staged.c_str(), &staged, AT_SYMLINK_NOFOLLOW);
+    return found == 0 && staged.st_ino == st.st_ino;
+  });
+}
+
 absl::Status CommitSteps::CheckBefore(int parent, const std::string& name,
                                       const CommitStep& step) const {
   struct stat st;
   if (fstatat(parent, name.c_str(), &st, AT_SYMLINK_NOFOLLOW) != 0) return Changed(step.path);
   if (st.st_ino != step.before) return Changed(step.path);
   // A directory's time is set by the commit's own steps, too: what is in it is looked at later.
-  if (!S_ISDIR(st.st_mode) && !Earlier(st.st_ctim, journal_.since)) return Changed(step.path);
+  if (!S_ISDIR(st.st_mode) && !IsAsPlanned(st)) return Changed(step.path);
   return absl::OkStatus();
 }
 
@@ -154,7 +168,7 @@ bool CommitSteps::IsUntouched(int pinned, int depth) const {
     SysResult<OwnedFd> entry = PinEntry(pinned, name);
     if (!entry.ok()) return false;
     SysResult<struct stat> st = Fstat(entry->get());
-    if (!st.ok() || !Earlier(st->st_ctim, journal_.since)) return false;
+    if (!st.ok() || !IsAsPlanned(*st)) return false;
     if (S_ISDIR(st->st_mode) && !IsUntouched(entry->get(), depth + 1)) return false;
   }
   return true;

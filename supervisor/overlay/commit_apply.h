@@ -49,6 +49,8 @@ class CommitSteps {
   // After an object was moved into the staging directory: is it the one?
   absl::Status CheckMoved(const CommitStep& step) const;
   bool IsUntouched(int pinned, int depth) const;
+  // Did nobody else change it since the plan was made?
+  bool IsAsPlanned(const struct stat& st) const;
   bool IsInPlace(int parent, const std::string& directory) const;
 
   const int lower_, staging_;
