@@ -21,9 +21,9 @@ namespace sessionctl {
 namespace {
 
 constexpr int kReadyFd = 3;
-constexpr int kTries = 20;
+constexpr int kConnectTries = 20;
 constexpr off_t kMaxLog = off_t{4} << 20;
-constexpr std::chrono::milliseconds kRetry(50);
+constexpr std::chrono::milliseconds kConnectAgain(50);
 
 // The log of a supervisor that was started by itself. Begun anew when it has become large.
 OwnedFd OpenLog(int directory) {
@@ -89,13 +89,13 @@ absl::Status StartSupervisor(const SessionStore& store) {
 }  // namespace
 
 absl::StatusOr<OwnedFd> ConnectOrStart(const SessionStore& store) {
-  for (int i = 0; i < kTries; ++i) {
+  for (int i = 0; i < kConnectTries; ++i) {
     absl::StatusOr<OwnedFd> connection = ConnectControlSocket(store.fd());
     if (connection.ok() || absl::IsPermissionDenied(connection.status())) return connection;
     if (absl::Status started = StartSupervisor(store); !started.ok()) return started;
     connection = ConnectControlSocket(store.fd());
     if (connection.ok()) return connection;
-    std::this_thread::sleep_for(kRetry);
+    std::this_thread::sleep_for(kConnectAgain);
   }
   return absl::InternalError("the supervisor does not answer");
 }

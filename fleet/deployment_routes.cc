@@ -125,7 +125,7 @@ void Apply(Api& api, const ExchangePtr& exchange) {
   });
 }
 
-void List(Api& api, const ExchangePtr& exchange) {
+void ListDeployments(Api& api, const ExchangePtr& exchange) {
   ordered_json all = ordered_json::array();
   for (const std::string& name : api.deployments.Names()) {
     absl::StatusOr<DeploymentView> view = api.deployments.Inspect(name);
@@ -135,7 +135,7 @@ void List(Api& api, const ExchangePtr& exchange) {
 }
 
 // ?summary=1: without the places.
-void Inspect(Api& api, const ExchangePtr& exchange) {
+void InspectDeployment(Api& api, const ExchangePtr& exchange) {
   QueryFields query(exchange->request().query);
   const bool summary = query.Flag("summary");
   if (Refused(exchange, query.Wrong())) return;
@@ -181,8 +181,8 @@ void Remove(Api& api, const ExchangePtr& exchange) {
 
 std::vector<Route> DeploymentRoutes() {
   return {{"POST", "/v1/deployments", Apply},
-          {"GET", "/v1/deployments", List},
-          {"GET", "/v1/deployments/{name}", Inspect, {"summary"}},
+          {"GET", "/v1/deployments", ListDeployments},
+          {"GET", "/v1/deployments/{name}", InspectDeployment, {"summary"}},
           {"DELETE", "/v1/deployments/{name}", Remove},
           {"POST", "/v1/deployments/{name}/scale", Scale}};
 }

@@ -24,7 +24,7 @@ std::optional<int64_t> MillisecondsOf(const std::string& timestamp) {
   return int64_t{timegm(&parts)} * 1000 + fraction;
 }
 
-Milliseconds Since(SteadyTime then) {
+Milliseconds TimeSince(SteadyTime then) {
   return std::chrono::duration_cast<Milliseconds>(std::chrono::steady_clock::now() - then);
 }
 
@@ -77,12 +77,12 @@ bool SessionMemory::IsKnownReady(const std::string& id, Seen& seen) {
 Milliseconds SessionMemory::AgeOf(const KnownSession& session, Seen& seen) {
   const SessionRecord& record = session.record;
   if (session.alive) {
-    return seen.started ? Since(*seen.started)
+    return seen.started ? TimeSince(*seen.started)
                         : WallTimeBetween(record.started, CurrentTimestamp());
   }
   // Nobody was there to write when it ended: about now.
   if (!seen.ended && record.ended.empty()) seen.ended = Clock::now();
-  return seen.ended ? Since(*seen.ended) : WallTimeBetween(record.ended, CurrentTimestamp());
+  return seen.ended ? TimeSince(*seen.ended) : WallTimeBetween(record.ended, CurrentTimestamp());
 }
 
 PlacedSession SessionMemory::Place(const KnownSession& session, bool probed) {

@@ -22,6 +22,7 @@
 
 #include "fleet/front_client.h"
 #include "fleet/front_socket.h"
+#include "fleet/parting.h"
 #include "fleet/serve_log.h"
 #include "sandbox/base/syscalls.h"
 #include "supervisor/socket_peer.h"
@@ -32,9 +33,6 @@ namespace {
 constexpr size_t kMostClients = 64;  // that are being handed over, at once
 constexpr size_t kMostOfOne = 16;    // … of one user
 constexpr unsigned kHandOverSeconds = 60;
-constexpr std::chrono::milliseconds kAcceptPause(100);
-constexpr size_t kMostParting = 16;
-constexpr int kPartingTime = 1000;  // ms
 
 class Front {
  public:
@@ -145,7 +143,8 @@ void Front::Accept() {
 
 int Front::PollTime() const {
   if (parting_.empty()) return watchdog_;
-  return watchdog_ > 0 ? std::min(watchdog_, kPartingTime) : kPartingTime;
+  const auto parting = static_cast<int>(kPartingTime.count());
+  return watchdog_ > 0 ? std::min(watchdog_, parting) : parting;
 }
 
 // Who finds its connection closed before it has sent anything does not look for an answer: a few

@@ -16,6 +16,7 @@
 #include "fleet/hand_over.h"
 #include "fleet/http_server.h"
 #include "fleet/message_socket.h"
+#include "fleet/parting.h"
 #include "fleet/problem.h"
 #include "sandbox/base/syscalls.h"
 #include "supervisor/session_store.h"
@@ -25,7 +26,6 @@ namespace {
 
 constexpr size_t kMaxHead = 4096;
 constexpr int kMaxGroups = 65536;
-constexpr int kPartingTime = 1000;  // ms
 
 struct User {
   std::string name, home, shell;  // "": it has no entry
@@ -155,7 +155,7 @@ void AnswerProblem(int client, int status, const std::string& code, const std::s
 // Who finds its connection closed before it has sent anything does not look for an answer.
 void AwaitRequest(int client) {
   pollfd source = {.fd = client, .events = POLLIN, .revents = 0};
-  poll(&source, 1, kPartingTime);
+  poll(&source, 1, static_cast<int>(kPartingTime.count()));
 }
 
 int HandOverToOwnSupervisor(OwnedFd client) {

@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "fleet/http_connection.h"
+#include "fleet/parting.h"
 #include "fleet/problem.h"
 #include "supervisor/socket_peer.h"
 
@@ -23,10 +24,7 @@ using Error = boost::system::error_code;
 
 namespace {
 
-constexpr std::chrono::milliseconds kAcceptPause(100);  // without a free descriptor
 constexpr std::chrono::seconds kStall(5);  // who takes nothing for so long makes room for others
-constexpr size_t kMostParting = 16;
-constexpr std::chrono::seconds kPartingTime(1);
 constexpr size_t kMostBodies = size_t{64} << 20;  // bytes, of all requests together
 
 uid_t PeerUser(int fd) {

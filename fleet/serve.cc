@@ -35,8 +35,8 @@ namespace asio = boost::asio;
 using Error = boost::system::error_code;
 using std::chrono::milliseconds;
 
-constexpr milliseconds kDrainTime(20'000);  // for starts and answers in flight, when leaving
-constexpr milliseconds kAnswerTime(1'000);  // for answers alone, which may be waits without an end
+constexpr milliseconds kDrainTime(20'000);   // for starts and answers in flight, when leaving
+constexpr milliseconds kLastAnswers(1'000);  // for answers alone, which may be waits without an end
 constexpr milliseconds kLeaveLook(10);
 constexpr milliseconds kLook(1'000);
 
@@ -61,7 +61,7 @@ class Server {
              changes_,
              metrics_,
              std::chrono::steady_clock::now(),
-             [this](const std::string& why) { Leave(why, kAnswerTime); },
+             [this](const std::string& why) { Leave(why, kLastAnswers); },
              [this] { return http_.connections(); },
              [this](OwnedFd connection) { http_.Serve(std::move(connection)); },
              deployments_},
@@ -115,7 +115,7 @@ absl::Status Server::Start() {
     spdlog::error("no deployments: {}", std::string(opened.message()));
   }
   signals_.async_wait([this](const Error& error, int signal) {
-    if (!error) Leave("signal " + std::to_string(signal), kAnswerTime);
+    if (!error) Leave("signal " + std::to_string(signal), kLastAnswers);
   });
   if (absl::Status listening = Listen(); !listening.ok()) return listening;
   LookAround();
@@ -174,11 +174,11 @@ void Server::LookAtPlace() {
     case ServePlace::Finding::kOurs: return;
     case ServePlace::Finding::kNoDirectory:
       // A directory that cannot be made again is nobody's business when nothing lives.
-      if (supervisor_.alive() == 0) Leave("the state directory was removed", kAnswerTime);
+      if (supervisor_.alive() == 0) Leave("the state directory was removed", kLastAnswers);
       return;
     case ServePlace::Finding::kLost:
       return Leave("the state directory was removed, another supervisor has the new one",
-                   kAnswerTime);
+                   kLastAnswers);
     case ServePlace::Finding::kDirectoryNew:
       spdlog::warn("{} was removed and made again; {} sessions live without a directory",
                    store_.path(), supervisor_.alive());

@@ -19,7 +19,7 @@ namespace {
 
 using nlohmann::ordered_json;
 
-constexpr char kPlaceholderSession[] = "000000000000";
+constexpr char kExplainedSession[] = "000000000000";
 
 void Health(Api& api, const ExchangePtr& exchange) {
   const auto up = std::chrono::steady_clock::now() - api.started;
@@ -66,7 +66,7 @@ void Review(Api& api, const ExchangePtr& exchange, bool explain) {
       // Looks only: a directory that a start would make is not made.
       for (Mount& mount : policy->mounts) mount.create = false;
       absl::StatusOr<CompiledPolicy> compiled = CompilePolicy(
-          *policy, SessionVariables(kPlaceholderSession), ProbeKernelFeatures(), MediatedCalls());
+          *policy, SessionVariables(kExplainedSession), ProbeKernelFeatures(), MediatedCalls());
       if (!compiled.ok()) {
         reply = Problem(400, "policy", std::string(compiled.status().message()), "policy");
       } else if (explain) {

@@ -28,7 +28,7 @@ using Clock = std::chrono::steady_clock;
 
 constexpr std::chrono::seconds kHealthyAfter(5);  // one that lived so long died of something else
 constexpr int kAtOnce = 3;                        // so many are replaced without a wait
-constexpr std::chrono::milliseconds kRetry(500);
+constexpr std::chrono::milliseconds kStartAgain(500);
 constexpr std::chrono::milliseconds kReapAgain(50);
 constexpr std::chrono::milliseconds kHeldUp(500);  // a timer that comes so late
 
@@ -206,7 +206,7 @@ void Zygote::State::StartOrWait() {
 }
 
 void Zygote::State::StartSoon() {
-  retry.expires_after(kRetry);
+  retry.expires_after(kStartAgain);
   retry.async_wait([weak = weak_from_this()](const Error& error) {
     const auto self = weak.lock();
     if (self == nullptr || error || self->socket != nullptr) return;

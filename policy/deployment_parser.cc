@@ -13,7 +13,7 @@ namespace {
 
 using SessionKeyList = std::vector<PolicyKey<DeploymentSession>>;
 
-SessionKeyList KeysOf(const std::string& section) {
+SessionKeyList SessionKeysOf(const std::string& section) {
   SessionKeyList keys;
   for (const PolicyKey<DeploymentSession>& key : DeploymentSessionKeys()) {
     if (key.section == section) keys.push_back(key);
@@ -32,7 +32,7 @@ absl::Status ReadReady(const ValueReader& reader, const toml::node& node,
                        DeploymentSession* session) {
   if (absl::Status status = ExpectTable(reader, node, "session.ready"); !status.ok()) return status;
   absl::Status status =
-      ApplyEntries(reader, "session.ready.", *node.as_table(), KeysOf("ready"), session);
+      ApplyEntries(reader, "session.ready.", *node.as_table(), SessionKeysOf("ready"), session);
   if (!status.ok()) return status;
   if (node.as_table()->size() == 1) return absl::OkStatus();
   return reader.Error(node, "session.ready", "give one of file, output");
@@ -61,13 +61,14 @@ absl::Status ReadEntry(const ValueReader& reader, const toml::key& entry, const 
   if (name == "ready") return ReadReady(reader, node, session);
   if (name == "limits") return ReadLimits(reader, node, session);
   if (name == "mount") return ReadMounts(reader, "session.mount", node, &session->mounts);
-  static const auto* const keys = new SessionKeyList(KeysOf(""));
+  static const auto* const keys = new SessionKeyList(SessionKeysOf(""));
   return ApplyEntry(reader, "session.", entry, node, *keys, ", ready, limits, mount", session);
 }
 
 absl::Status CheckSession(const ValueReader& reader, const toml::table& table,
                           const DeploymentSession& session) {
-  if (absl::Status status = CheckRequired(reader, "session.", table, KeysOf("")); !status.ok()) {
+  if (absl::Status status = CheckRequired(reader, "session.", table, SessionKeysOf(""));
+      !status.ok()) {
     return status;
   }
   if (session.command.empty() || session.command[0].empty()) {

@@ -16,16 +16,16 @@ using Conditions = std::vector<FilterCondition>;
 
 // socket(2) takes its arguments as int; above the type in the same one stand SOCK_CLOEXEC and
 // SOCK_NONBLOCK.
-constexpr uint64_t kInt = 0xffffffff;
+constexpr uint64_t kWholeInt = 0xffffffff;
 constexpr uint64_t kTypeMask = 0xf;
 
-FilterCondition Family(int family) { return {0, kInt, static_cast<uint64_t>(family)}; }
+FilterCondition Family(int family) { return {0, kWholeInt, static_cast<uint64_t>(family)}; }
 FilterCondition Type(int type) { return {1, kTypeMask, static_cast<uint64_t>(type)}; }
-FilterCondition Protocol(int protocol) { return {2, kInt, static_cast<uint64_t>(protocol)}; }
+FilterCondition Protocol(int protocol) { return {2, kWholeInt, static_cast<uint64_t>(protocol)}; }
 
 // AF_INET (2) and AF_INET6 (10) differ in one bit.
 static_assert((AF_INET ^ AF_INET6) == 8);
-FilterCondition Inet() { return {0, kInt & ~uint64_t{8}, AF_INET}; }
+FilterCondition Inet() { return {0, kWholeInt & ~uint64_t{8}, AF_INET}; }
 
 // Gathers the cases of one call, in the order in which they decide.
 class Cases {
@@ -122,8 +122,8 @@ void AddOptions(std::vector<DeniedCall>* calls) {
   Cases cases(calls, "setsockopt");
   for (const Option& option : kOptions) {
     cases.Deny(EPERM,
-               {{1, kInt, static_cast<uint64_t>(option.level)},
-                {2, kInt, static_cast<uint64_t>(option.name)}},
+               {{1, kWholeInt, static_cast<uint64_t>(option.level)},
+                {2, kWholeInt, static_cast<uint64_t>(option.name)}},
                option.use);
   }
 }

@@ -10,11 +10,12 @@ ensure_test_packages
 build_preset release
 bash "$PROJECT_ROOT/tests/programs/install_npm_victims.sh" "$PROJECT_ROOT/build/release/npm-victims" </dev/null
 
+# For two processors: many tests wait more than they compute.
 say "running the tests"
 log="$(mktemp)"
 trap 'rm -f "$log"' EXIT
 status=0
-ctest --test-dir "$PROJECT_ROOT/build/release" --output-on-failure --no-tests=error -j2 "$@" \
+ctest --test-dir "$PROJECT_ROOT/build/release" --output-on-failure --no-tests=error -j4 "$@" \
   </dev/null 2>&1 | tee "$log" || status=${PIPESTATUS[0]}
 
 # What was skipped is said aloud; ctest's own closing line comes last.

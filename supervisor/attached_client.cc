@@ -9,7 +9,7 @@
 namespace sessionctl {
 namespace {
 
-constexpr size_t kPiece = 16384;  // received in one go
+constexpr size_t kReceivedAtOnce = 16384;  // received in one go
 // For a client that has to take its last frames.
 constexpr std::chrono::seconds kPatience(5);
 
@@ -73,7 +73,7 @@ void AttachedClient::Serve(short ready, ProgramStreams* program) {
 }
 
 void AttachedClient::Receive() {
-  std::array<char, kPiece> piece;
+  std::array<char, kReceivedAtOnce> piece;
   const ssize_t count = recv(stream_.get(), piece.data(), piece.size(), MSG_DONTWAIT);
   if (count > 0) reader_.Append({piece.data(), static_cast<size_t>(count)});
   if (count == 0) hears_ = false;

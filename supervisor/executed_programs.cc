@@ -15,7 +15,7 @@
 namespace sessionctl {
 namespace {
 
-constexpr size_t kPiece = 16384;
+constexpr size_t kForwardedAtOnce = 16384;
 constexpr int kMostPieces = 16;   // of what a program has left behind, each stream
 constexpr int kMostAnswers = 64;  // in one turn
 constexpr std::chrono::seconds kInitPatience(10);
@@ -161,7 +161,7 @@ std::optional<ExecutedPrograms::Clock::time_point> ExecutedPrograms::deadline() 
 }
 
 void ExecutedPrograms::CopyOutput(Program* program, FrameType type) {
-  std::array<char, kPiece> piece;
+  std::array<char, kForwardedAtOnce> piece;
   const size_t size = type == FrameType::kStdout
                           ? program->streams.ReadOutput(piece.data(), piece.size())
                           : program->streams.ReadError(piece.data(), piece.size());

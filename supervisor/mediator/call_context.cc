@@ -14,13 +14,12 @@
 
 #include "sandbox/base/syscalls.h"
 #include "sandbox/walls.h"
+#include "supervisor/mediator/room_limit.h"
 
 namespace sessionctl {
 namespace {
 
 bool IsDevice(const struct stat& info) { return S_ISCHR(info.st_mode) || S_ISBLK(info.st_mode); }
-
-int64_t BytesOf(const struct stat& info) { return static_cast<int64_t>(info.st_blocks) * 512; }
 
 // How many of a process's descriptors (`fd` is its /proc/PID/fd) have numbers below `limit`; there
 // may be higher ones from before a limit was lowered.

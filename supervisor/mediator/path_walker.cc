@@ -14,8 +14,6 @@
 namespace sessionctl {
 namespace {
 
-constexpr int kMaxLinks = 40;  // path_resolution(7)
-
 bool IsNumber(const std::string& text) {
   return !text.empty() && text.find_first_not_of("0123456789") == std::string::npos;
 }

@@ -14,6 +14,8 @@
 
 namespace sessionctl {
 
+inline constexpr int kMaxLinks = 40;  // that are followed for one path: path_resolution(7)
+
 // Where a walk begins: in a directory of a mount, or at "/" when there is no mount.
 struct WalkOrigin {
   const MountView* mount = nullptr;

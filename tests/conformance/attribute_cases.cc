@@ -5,9 +5,6 @@
 namespace conformance {
 namespace {
 
-constexpr uid_t kSameUid = static_cast<uid_t>(-1);
-constexpr gid_t kSameGid = static_cast<gid_t>(-1);
-
 long Fchmodat2(int dirfd, const char* path, mode_t mode, int flags) {
   return syscall(kFchmodat2, dirfd, path, mode, flags);
 }

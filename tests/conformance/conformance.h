@@ -23,6 +23,10 @@ namespace conformance {
 inline constexpr uid_t kOther = 3000;
 inline constexpr gid_t kSecondGroup = 2000;
 
+// chown(2): stays as it is.
+inline constexpr uid_t kSameUid = static_cast<uid_t>(-1);
+inline constexpr gid_t kSameGid = static_cast<gid_t>(-1);
+
 struct Case {
   const char* area;
   const char* name;
@@ -96,6 +100,11 @@ int Fd(const std::string& path, int flags, mode_t mode = 0);
 // openat2(2), repeated as its manual asks for: with ".." in a path and RESOLVE_ flags it is EAGAIN
 // when anything on the machine was renamed meanwhile.
 long OpenAt2(int dirfd, const char* path, const void* how, size_t size);
+
+// renameat2(2) in the working directory.
+inline long Rename2(const char* from, const char* to, unsigned flags) {
+  return syscall(SYS_renameat2, AT_FDCWD, from, AT_FDCWD, to, flags);
+}
 
 // Opens and closes again: "ok" or the errno.
 std::string Open(const std::string& path, int flags, mode_t mode = 0);

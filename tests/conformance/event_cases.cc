@@ -60,10 +60,6 @@ class Watcher {
   uint32_t cookie_ = 0;
 };
 
-long Rename2(const char* from, const char* to, unsigned flags) {
-  return syscall(SYS_renameat2, AT_FDCWD, from, AT_FDCWD, to, flags);
-}
-
 // A child that holds a lease on `path` and lets it go when it is broken; "held" when it has it.
 pid_t LeaseHolder(const char* path, int flags, int lease, int* broken) {
   int ready[2];

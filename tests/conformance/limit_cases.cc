@@ -14,10 +14,6 @@
 namespace conformance {
 namespace {
 
-long Rename2(const char* from, const char* to, unsigned flags) {
-  return syscall(SYS_renameat2, AT_FDCWD, from, AT_FDCWD, to, flags);
-}
-
 void SetInodeFlags(const char* path, int flags) {
   const int fd = Fd(path, O_RDONLY);
   IS(0, ioctl(fd, FS_IOC_SETFLAGS, &flags));

@@ -6,10 +6,6 @@
 namespace conformance {
 namespace {
 
-long Rename2(const char* from, const char* to, unsigned flags) {
-  return syscall(SYS_renameat2, AT_FDCWD, from, AT_FDCWD, to, flags);
-}
-
 void Make(const std::string& kind, const std::string& path) {
   if (kind == "file") Touch(path, 0644, "file");
   if (kind == "dir") Dir(path);

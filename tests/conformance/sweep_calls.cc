@@ -78,9 +78,6 @@ long Stat(const char* path, bool link) {
   return link ? lstat(path, &info) : stat(path, &info);
 }
 
-constexpr uid_t kSameUid = static_cast<uid_t>(-1);
-constexpr gid_t kSameGid = static_cast<gid_t>(-1);
-
 std::vector<PathCall> OpeningCalls() {
   std::vector<PathCall> calls;
   static const std::pair<const char*, int> kinds[] = {

@@ -14,8 +14,6 @@ namespace {
 
 using harness::SessionFlags;
 
-constexpr uid_t kOrdinaryUser = 1000;
-
 void ExpectHeld(const std::vector<HostileResult>& results) {
   for (const HostileResult& result : results) {
     EXPECT_NE(result.result, "reached") << result.Name() << " " << result.detail;
@@ -30,7 +28,8 @@ struct Scenario {
 
 std::optional<uid_t> UserOf(bool ordinary) {
   // Whoever is not root can only be who he is.
-  return ordinary && harness::RunningAsRoot() ? std::optional<uid_t>(kOrdinaryUser) : std::nullopt;
+  return ordinary && harness::RunningAsRoot() ? std::optional<uid_t>(harness::kOrdinaryUser)
+                                              : std::nullopt;
 }
 
 class HostileFamily : public testing::TestWithParam<Scenario> {

@@ -26,7 +26,6 @@ using harness::Child;
 using harness::Command;
 using harness::Outcome;
 
-constexpr uid_t kOrdinaryUser = 1000;
 constexpr uid_t kSomebody = 3000;  // whose secret lies outside the mounts
 
 class Identity : public ::testing::Test {
@@ -66,10 +65,10 @@ bool Contains(const Outcome& outcome, const std::string& text) {
 
 TEST_F(Identity, SetUserIdProgramGivesNothing) {
   ASSERT_EQ(chmod(Tool().c_str(), 06755), 0);
-  const Outcome bare = harness::Run(Run({"show"}, kOrdinaryUser));
+  const Outcome bare = harness::Run(Run({"show"}, harness::kOrdinaryUser));
   ASSERT_TRUE(Contains(bare, "euid 0 egid 0"))
       << "needs a file system without nosuid: " << bare.out;
-  const Outcome session = harness::RunEither(Flags(), Run({"show"}, kOrdinaryUser));
+  const Outcome session = harness::RunEither(Flags(), Run({"show"}, harness::kOrdinaryUser));
   EXPECT_TRUE(Contains(session, "euid 1000 egid 1000 capabilities 0\n"))
       << session.out << session.err;
   // A session of root's that has become somebody else does not come back by it either.
@@ -86,9 +85,9 @@ TEST_F(Identity, FileCapabilitiesGiveNothing) {
   data.data[0].permitted = 1U << CAP_DAC_OVERRIDE | 1U << CAP_SYS_ADMIN;
   ASSERT_EQ(setxattr(Tool().c_str(), "security.capability", &data, sizeof(data), 0), 0)
       << strerror(errno);
-  const Outcome bare = harness::Run(Run({"show"}, kOrdinaryUser));
+  const Outcome bare = harness::Run(Run({"show"}, harness::kOrdinaryUser));
   ASSERT_TRUE(Contains(bare, "capabilities 200002\n")) << bare.out;
-  const Outcome session = harness::RunEither(Flags(), Run({"show"}, kOrdinaryUser));
+  const Outcome session = harness::RunEither(Flags(), Run({"show"}, harness::kOrdinaryUser));
   EXPECT_TRUE(Contains(session, "capabilities 0\n")) << session.out << session.err;
   const Outcome keeps = harness::RunEither(Flags({"setuid"}), Run({"show"}));
   if (harness::InPrivateView()) {  // its mounts are nosuid, which goes for capabilities, too
@@ -135,14 +134,14 @@ TEST_F(Identity, BrokerReachesNeitherASiblingNorItsSupervisor) {
   const std::string sibling_mount = scratch_ / "sibling";
   harness::MakeDirectory(sibling_mount);
   harness::WriteFile(sibling_mount + "/f", "canary", 0644);
-  ASSERT_EQ(chown(sibling_mount.c_str(), kOrdinaryUser, kOrdinaryUser), 0);
+  ASSERT_EQ(chown(sibling_mount.c_str(), harness::kOrdinaryUser, harness::kOrdinaryUser), 0);
   harness::SessionFlags sibling_flags;
   sibling_flags.mounts = {sibling_mount};
   const std::string pid_file = sibling_mount + "/pid";
   Command sleeper = {.argv = harness::SessionArgv(
                          sibling_flags, {"/bin/sh", "-c", "echo $$ ready > pid; exec sleep 60"}),
                      .directory = sibling_mount,
-                     .as_user = kOrdinaryUser};
+                     .as_user = harness::kOrdinaryUser};
   Child sibling(sleeper);
   std::string pids;
   for (int i = 0; i < 3000 && pids.find('\n') == std::string::npos; ++i) {

@@ -1,17 +1,17 @@
 // The same races when neither the session nor its broker was started by root.
 #include "tests/escape/race.h"
+#include "tests/harness/user_and_view.h"
 
 namespace escape {
 namespace {
 
-constexpr uid_t kOrdinaryUser = 1000;
-
-const bool registered_leaf = RegisterRaces(
-    "LeafExchangedOrdinaryUser", {Attacker::kLeafExchanged, nullptr, false, "auto", kOrdinaryUser},
-    {"open-write", "open-create", "open-read", "chmod"});
+const bool registered_leaf =
+    RegisterRaces("LeafExchangedOrdinaryUser",
+                  {Attacker::kLeafExchanged, nullptr, false, "auto", harness::kOrdinaryUser},
+                  {"open-write", "open-create", "open-read", "chmod"});
 const bool registered_parent = RegisterRaces(
     "ParentExchangedOrdinaryUser",
-    {Attacker::kParentExchanged, nullptr, false, "auto", kOrdinaryUser},
+    {Attacker::kParentExchanged, nullptr, false, "auto", harness::kOrdinaryUser},
     {"open-write", "open-create", "open-read", "mkdir", "rename", "unlink", "link-into", "chown"});
 
 }  // namespace

@@ -21,9 +21,8 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-constexpr double kBareLimit = 60;  // seconds: a copy that has not lost by then fails the test
+constexpr double kBareCopyLimit = 60;  // seconds: a copy that has not lost by then fails the test
 constexpr int kTurns = 60;
-constexpr uid_t kOrdinaryUser = 1000;
 
 struct CommitRace {
   const char* name;
@@ -39,7 +38,7 @@ class OverlayCommitRaceTest : public testing::TestWithParam<CommitRace> {
 
   static std::optional<uid_t> User() {
     if (!GetParam().ordinary_user) return std::nullopt;
-    return kOrdinaryUser;
+    return harness::kOrdinaryUser;
   }
 
   static std::string Driver() { return harness::Built("overlay_driver"); }
@@ -55,7 +54,8 @@ class OverlayCommitRaceTest : public testing::TestWithParam<CommitRace> {
     for (const std::string& name : names_) harness::WriteFile(lower_ + "/" + name, "lower\n");
     harness::MakeLink(root_ / ("vault/" + std::string(GetParam().target)),
                       lower_ + "/" + GetParam().link);
-    if (User().has_value()) harness::GiveTree(root_.path(), kOrdinaryUser, kOrdinaryUser);
+    if (User().has_value())
+      harness::GiveTree(root_.path(), harness::kOrdinaryUser, harness::kOrdinaryUser);
     const harness::Outcome session = RunAs({Driver(), lower_, layer_, "session",
                                             "for f in shared/*; do [ -L $f ] || "
                                             "echo session > $f; done"});
@@ -73,7 +73,7 @@ class OverlayCommitRaceTest : public testing::TestWithParam<CommitRace> {
   // How many copies it takes until one has lost.
   long BareAttempts() {
     harness::Child attacker(AttackerCommand());
-    const auto end = Clock::now() + std::chrono::duration<double>(kBareLimit);
+    const auto end = Clock::now() + std::chrono::duration<double>(kBareCopyLimit);
     long attempts = 0;
     while (Clock::now() < end) {
       RunAs({"/bin/cp", "-a", layer_ + "/upper/.", lower_ + "/"});

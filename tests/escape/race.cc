@@ -52,9 +52,9 @@ const char* AttackerName(Attacker attacker) {
 //   mount/shared/       what the victim works in        outer/vault/   the watched tree
 //   mount/away/here/    the victim's cwd (moved-out)    outer/away/    where it is moved to
 //   tools/              the programs
-class Scene {
+class RaceScene {
  public:
-  explicit Scene(const Race& race) : race_(race), vault_(VaultPath(), race.as_user) {
+  explicit RaceScene(const Race& race) : race_(race), vault_(VaultPath(), race.as_user) {
     harness::MakeDirectory(mount_ + "/scratch");
     harness::MakeDirectory(mount_ + "/away/here");
     harness::MakeDirectory(root_ / "outer/away");
@@ -162,7 +162,7 @@ bool Enough(long escapes, Clock::time_point start) {
 // One half: starts both, watches the vault until the victim ends, or has been led astray often
 // enough.
 Half RunHalf(const Race& race, bool in_session, const std::vector<std::string>& how_long) {
-  Scene scene(race);
+  RaceScene scene(race);
   Child attacker(scene.AttackerCommand());
   Command command = scene.VictimCommand(how_long);
   if (in_session) command.argv = harness::SessionArgv(scene.Flags(), command.argv);
@@ -300,7 +300,7 @@ void RunRace(const Race& race) {
 
 void ProveHarmless(Attacker attacker, const PathOperation& operation) {
   const Race race = {attacker, &operation};
-  Scene scene(race);
+  RaceScene scene(race);
   if (attacker == Attacker::kLeafExchanged) {
     rename((scene.shared() + "/link").c_str(), scene.Leaf().c_str());
   } else if (attacker == Attacker::kLinkLoop) {

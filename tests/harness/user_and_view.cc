@@ -15,7 +15,6 @@
 namespace harness {
 namespace {
 
-constexpr uid_t kOrdinaryUser = 1000;
 constexpr int kSkipped = 77;
 // Empty for everybody but this program, which has a namespace of its own.
 constexpr char kBuiltPlace[] = "/mnt";

@@ -7,9 +7,14 @@
 #ifndef TESTS_HARNESS_USER_AND_VIEW_H_
 #define TESTS_HARNESS_USER_AND_VIEW_H_
 
+#include <sys/types.h>
+
 #include <string>
 
 namespace harness {
+
+// Whom a test that needs root becomes, to be nobody in particular.
+inline constexpr uid_t kOrdinaryUser = 1000;
 
 // Do sessions that name no view get a private one?
 bool InPrivateView();

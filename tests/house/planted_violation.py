@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The include-direction test must fail on each kind of violation: plants them one at a time in a copy, and takes each out again.
+"""The tests of include directions and of names must fail on each kind of violation: plants them one at a time in a copy, and takes each out again.
 
 Usage: planted_violation.py ROOT
 """
@@ -22,6 +22,12 @@ PLANTS = {
     "cli/serve.cc": "#include <systemd/sd-daemon.h>\n",
     "supervisor/session_monitor.cc": "#include <prometheus/counter.h>\n",
 }
+# Each in two files of a room.
+NAMES = {
+    "constexpr int kPlanted = 1;\n": ("fleet/front.cc", "fleet/serve.cc"),
+    "int Planted(int one, const char* other) {\n": ("sandbox/walls.cc", "sandbox/base/raw_log.cc"),
+    "class Planted {\n": ("policy/policy_parser.cc", "policy/glob_set.cc"),
+}
 
 
 def passes(checker, root):
@@ -29,27 +35,33 @@ def passes(checker, root):
                           check=False).returncode == 0
 
 
+def find(checker, copy, line, files):
+    """Does the checker find `line` in front of `files`?"""
+    before = {name: (copy / name).read_text() for name in files}
+    for name, text in before.items():
+        (copy / name).write_text(line + text)
+    found = not passes(checker, copy)
+    for name, text in before.items():
+        (copy / name).write_text(text)
+    if not found:
+        print(f"planted in {', '.join(files)}, not found: {line.strip()}")
+    return found
+
+
 def main():
     root = pathlib.Path(sys.argv[1])
-    checker = root / "tests/house/include_direction.py"
-    failures = 0
+    directions, names = root / "tests/house/include_direction.py", root / "tests/house/names_of_a_room.py"
     with tempfile.TemporaryDirectory() as scratch:
         copy = pathlib.Path(scratch)
         for room in ("sandbox", "policy", "supervisor", "fleet", "cli"):
             shutil.copytree(root / room, copy / room)
-        if not passes(checker, copy):
+        if not passes(directions, copy) or not passes(names, copy):
             print("the tree does not pass before anything is planted")
             return 1
-        for name, line in PLANTS.items():
-            target = copy / name
-            text = target.read_text()
-            target.write_text(line + text)
-            if passes(checker, copy):
-                print(f"planted in {name}, not found: {line.strip()}")
-                failures += 1
-            target.write_text(text)
-    print(f"{len(PLANTS) - failures} of {len(PLANTS)} planted violations found")
-    return 1 if failures else 0
+        found = [find(directions, copy, line, [name]) for name, line in PLANTS.items()]
+        found += [find(names, copy, line, files) for line, files in NAMES.items()]
+    print(f"{sum(found)} of {len(found)} planted violations found")
+    return 0 if all(found) else 1
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@
 namespace sessionctl {
 namespace {
 
-constexpr uid_t kOrdinaryUser = 1000;
+constexpr uid_t kAnOrdinaryUser = 1000;
 
 // A testcase in a session, with more flags.
 class Program {
@@ -75,7 +75,7 @@ TEST(IpcTest, WorksInANamespaceOfTheSessionsOwn) {
 
 TEST(IpcTest, OrdinaryUsersSessionHasNoneUnlessItAsks) {
   const std::optional<uid_t> user =
-      harness::RunningAsRoot() ? std::optional<uid_t>(kOrdinaryUser) : std::nullopt;
+      harness::RunningAsRoot() ? std::optional<uid_t>(kAnOrdinaryUser) : std::nullopt;
   const Program program("own_ipc", user);
   EXPECT_EQ(program.RunInside({}).out, "shmget: ENOSYS\nmsgget: ENOSYS\nsemget: ENOSYS\n");
   const harness::Outcome bare = program.RunBare();

@@ -17,11 +17,11 @@ namespace {
 
 using nlohmann::json;
 
-constexpr int kPatience = 60'000;  // milliseconds
+constexpr int kWaitAtMost = 60'000;  // milliseconds
 
 bool IsReadable(int fd) {
   pollfd source = {.fd = fd, .events = POLLIN, .revents = 0};
-  return poll(&source, 1, kPatience) > 0;
+  return poll(&source, 1, kWaitAtMost) > 0;
 }
 
 }  // namespace

@@ -18,13 +18,13 @@ using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::Pair;
 
-Deployment Parse(const std::string& text) {
+Deployment ParseText(const std::string& text) {
   absl::StatusOr<Deployment> deployment = ParseDeployment(text, "d.toml");
   EXPECT_TRUE(deployment.ok()) << deployment.status() << "\n" << text;
   return deployment.ok() ? *deployment : Deployment();
 }
 
-constexpr const char* kFull = R"(version = 1
+constexpr const char* kFullDeployment = R"(version = 1
 
 [deployment]
 name = "lab"
@@ -184,28 +184,29 @@ INSTANTIATE_TEST_SUITE_P(
 #undef HEAD
 #undef SOUND
 
-std::string Error(const std::string& text) {
+std::string DeploymentError(const std::string& text) {
   return std::string(ParseDeployment(text, "d.toml").status().message());
 }
 
 TEST(DeploymentParser, UnknownKeyOfASessionNamesThoseThereAre) {
   const std::string message =
-      Error(OneSession("name = \"a\"\ncommand = [\"true\"]\nreplica = 2\n"));
+      DeploymentError(OneSession("name = \"a\"\ncommand = [\"true\"]\nreplica = 2\n"));
   EXPECT_THAT(message, HasSubstr("d.toml:6:1: session.replica: unknown key; there are name"));
   EXPECT_THAT(message, HasSubstr("ready, limits, mount"));
 }
 
 TEST(DeploymentParser, UnknownLimitOfASessionIsAnError) {
-  EXPECT_THAT(Error(OneSession("name = \"a\"\ncommand = [\"true\"]\nlimits = { mem = \"1M\" }\n")),
+  EXPECT_THAT(DeploymentError(
+                  OneSession("name = \"a\"\ncommand = [\"true\"]\nlimits = { mem = \"1M\" }\n")),
               HasSubstr("d.toml:6:12: session.limits.mem: unknown key; there are memory"));
 }
 
 TEST(DeploymentParser, UnknownTopLevelKeyNamesTheTables) {
-  EXPECT_THAT(Error("sesion = 1\n"), HasSubstr("mount, deployment, session"));
+  EXPECT_THAT(DeploymentError("sesion = 1\n"), HasSubstr("mount, deployment, session"));
 }
 
 TEST(DeploymentParser, FullFileIsRead) {
-  const Deployment deployment = Parse(kFull);
+  const Deployment deployment = ParseText(kFullDeployment);
   EXPECT_EQ(deployment.name, "lab");
   EXPECT_THAT(deployment.labels, ElementsAre(Pair("team", "a")));
   EXPECT_EQ(deployment.policy.mounts.size(), 1U);
@@ -231,7 +232,7 @@ TEST(DeploymentParser, FullFileIsRead) {
 }
 
 TEST(DeploymentParser, DefaultsAreThoseOfTheDocumentation) {
-  const Deployment deployment = Parse(OneSession("name = \"a\"\ncommand = [\"true\"]\n"));
+  const Deployment deployment = ParseText(OneSession("name = \"a\"\ncommand = [\"true\"]\n"));
   const DeploymentSession& session = deployment.sessions.at(0);
   EXPECT_EQ(session.replicas, 1);
   EXPECT_EQ(session.restart.when, RestartWhen::kNever);
@@ -241,19 +242,19 @@ TEST(DeploymentParser, DefaultsAreThoseOfTheDocumentation) {
 }
 
 TEST(DeploymentParser, FileWithoutDeploymentHasNoName) {
-  EXPECT_EQ(Parse("version = 1\n").name, "");
+  EXPECT_EQ(ParseText("version = 1\n").name, "");
 }
 
 TEST(DeploymentParser, PolicyOfTheFileLeavesTheDeploymentOut) {
-  const absl::StatusOr<SessionPolicy> policy = ParsePolicy(kFull, "d.toml");
+  const absl::StatusOr<SessionPolicy> policy = ParsePolicy(kFullDeployment, "d.toml");
   ASSERT_TRUE(policy.ok()) << policy.status();
-  EXPECT_EQ(PolicyToToml(*policy), PolicyToToml(Parse(kFull).policy));
+  EXPECT_EQ(PolicyToToml(*policy), PolicyToToml(ParseText(kFullDeployment).policy));
 }
 
 TEST(DeploymentParser, WrittenFileReadsBackTheSame) {
-  const Deployment deployment = Parse(kFull);
+  const Deployment deployment = ParseText(kFullDeployment);
   const std::string text = DeploymentToToml(deployment);
-  const Deployment again = Parse(text);
+  const Deployment again = ParseText(text);
   EXPECT_EQ(DeploymentToToml(again), text);
   ASSERT_EQ(again.sessions.size(), 2U);
   for (size_t i = 0; i < 2; ++i) {
@@ -280,7 +281,7 @@ TEST(DeploymentParser, SchemaHasEveryKey) {
 }
 
 TEST(DeploymentPolicy, SessionWinsOverTheFile) {
-  const Deployment deployment = Parse(kFull);
+  const Deployment deployment = ParseText(kFullDeployment);
   const SessionPolicy policy = PolicyOf(deployment, deployment.sessions[0], 7);
   EXPECT_EQ(policy.limits.memory, 256 << 20);
   EXPECT_EQ(policy.environment.set.at("MODE"), "own");
@@ -290,20 +291,20 @@ TEST(DeploymentPolicy, SessionWinsOverTheFile) {
 
 TEST(DeploymentPolicy, LimitWithItsDefaultValueStillWins) {
   const Deployment deployment =
-      Parse("[limits]\ngrace = \"1s\"\n" +
-            OneSession("name = \"a\"\ncommand = [\"true\"]\nlimits = { grace = \"10s\" }\n"));
+      ParseText("[limits]\ngrace = \"1s\"\n" +
+                OneSession("name = \"a\"\ncommand = [\"true\"]\nlimits = { grace = \"10s\" }\n"));
   EXPECT_EQ(PolicyOf(deployment, deployment.sessions[0], 1).limits.grace, 10'000);
 }
 
 TEST(DeploymentPolicy, VariablesExpandButForTheCompilers) {
-  const Deployment deployment = Parse(kFull);
+  const Deployment deployment = ParseText(kFullDeployment);
   const SessionPolicy policy = PolicyOf(deployment, deployment.sessions[0], 7);
   EXPECT_EQ(policy.environment.set.at("REPLICA"), "7 of lab");
   EXPECT_EQ(policy.mounts.at(1).host, "/srv/private/{session}-7");
 }
 
 TEST(DeploymentPolicy, MountOfTheSameHostReplacesTheFiles) {
-  const Deployment deployment = Parse(
+  const Deployment deployment = ParseText(
       "[[mount]]\nhost = \"/srv/a\"\n" +
       OneSession("name = \"a\"\ncommand = [\"true\"]\n[[session.mount]]\nhost = \"/srv/a\"\nmode = "
                  "\"ro\"\n"));
@@ -317,7 +318,7 @@ TEST(DeploymentPolicy, ExtendedFileMayNotBeADeployment) {
   const std::string path = ::testing::TempDir() + "/extended_deployment.toml";
   FILE* file = fopen(path.c_str(), "w");
   ASSERT_NE(file, nullptr);
-  fputs(kFull, file);
+  fputs(kFullDeployment, file);
   fclose(file);
   const absl::Status status =
       ParseDeployment(absl::StrCat("extends = [\"", path, "\"]\n"), "d.toml").status();
@@ -340,12 +341,12 @@ class DeploymentChanges : public ::testing::TestWithParam<ChangeCase> {};
 
 TEST_P(DeploymentChanges, MakeANewDefinitionOnlyWhereTheSessionWouldDiffer) {
   const ChangeCase& change = GetParam();
-  std::string text = kFull;
+  std::string text = kFullDeployment;
   const size_t at = text.find(change.from);
   ASSERT_NE(at, std::string::npos);
   text.replace(at, std::string(change.from).size(), change.to);
-  const Deployment before = Parse(kFull);
-  const Deployment after = Parse(text);
+  const Deployment before = ParseText(kFullDeployment);
+  const Deployment after = ParseText(text);
   const DeploymentSession& was = before.sessions[0];
   const DeploymentSession& is = after.sessions[0];
   EXPECT_EQ(DefinitionId(before, was) != DefinitionId(after, is), change.replaces);

@@ -54,7 +54,7 @@ TEST(Quantity, WhatIsNoAmountIsAnError) {
   }
 }
 
-std::string Error(const std::string& text) {
+std::string LimitError(const std::string& text) {
   return std::string(ParsePolicy(text, "p.toml").status().message());
 }
 
@@ -105,21 +105,26 @@ max_files = 1000
 }
 
 TEST(LimitKeys, BadValueIsAnErrorWithItsPlace) {
-  EXPECT_THAT(Error("[limits]\nmemory = \"512MB\"\n"),
+  EXPECT_THAT(LimitError("[limits]\nmemory = \"512MB\"\n"),
               StartsWith("p.toml:2:10: limits.memory: \"512MB\": is not a size"));
-  EXPECT_THAT(Error("[limits]\nmemory = 512\n"), HasSubstr("expected a string, found an integer"));
-  EXPECT_THAT(Error("[limits]\nmemory = \"0\"\n"), HasSubstr("is nothing at all"));
-  EXPECT_THAT(Error("[limits]\nwall_time = \"10\"\n"), HasSubstr("2:13: limits.wall_time: \"10\": "
-                                                                 "is not a duration"));
-  EXPECT_THAT(Error("[limits]\nidle_time = \"0s\"\n"), HasSubstr("is no time at all"));
-  EXPECT_THAT(Error("[limits]\npids = 0\n"), HasSubstr("0 is not between 1 and"));
-  EXPECT_THAT(Error("[limits]\ncpu = 0\n"), HasSubstr("p.toml:2:7: limits.cpu: 0 is not above 0"));
-  EXPECT_THAT(Error("[limits]\ncpu = nan\n"), HasSubstr("limits.cpu: nan is not above 0"));
-  EXPECT_THAT(Error("[limits]\ncpu = \"1\"\n"), HasSubstr("expected a number, found a string"));
-  EXPECT_THAT(Error("[limits]\nmemroy = \"1M\"\n"), HasSubstr("limits.memroy: unknown key"));
-  EXPECT_THAT(Error("[[mount]]\nhost = \"/a\"\nmax_bytes = \"x\"\n"),
+  EXPECT_THAT(LimitError("[limits]\nmemory = 512\n"),
+              HasSubstr("expected a string, found an integer"));
+  EXPECT_THAT(LimitError("[limits]\nmemory = \"0\"\n"), HasSubstr("is nothing at all"));
+  EXPECT_THAT(LimitError("[limits]\nwall_time = \"10\"\n"),
+              HasSubstr("2:13: limits.wall_time: \"10\": "
+                        "is not a duration"));
+  EXPECT_THAT(LimitError("[limits]\nidle_time = \"0s\"\n"), HasSubstr("is no time at all"));
+  EXPECT_THAT(LimitError("[limits]\npids = 0\n"), HasSubstr("0 is not between 1 and"));
+  EXPECT_THAT(LimitError("[limits]\ncpu = 0\n"),
+              HasSubstr("p.toml:2:7: limits.cpu: 0 is not above 0"));
+  EXPECT_THAT(LimitError("[limits]\ncpu = nan\n"), HasSubstr("limits.cpu: nan is not above 0"));
+  EXPECT_THAT(LimitError("[limits]\ncpu = \"1\"\n"),
+              HasSubstr("expected a number, found a string"));
+  EXPECT_THAT(LimitError("[limits]\nmemroy = \"1M\"\n"), HasSubstr("limits.memroy: unknown key"));
+  EXPECT_THAT(LimitError("[[mount]]\nhost = \"/a\"\nmax_bytes = \"x\"\n"),
               StartsWith("p.toml:3:13: mount.max_bytes: "));
-  EXPECT_THAT(Error("[[mount]]\nhost = \"/a\"\nmax_files = -1\n"), HasSubstr("is not between"));
+  EXPECT_THAT(LimitError("[[mount]]\nhost = \"/a\"\nmax_files = -1\n"),
+              HasSubstr("is not between"));
 }
 
 LimitsPolicy EveryLimit() {

@@ -22,7 +22,7 @@ namespace {
 
 constexpr uint32_t kAllowed = SECCOMP_RET_ALLOW;
 constexpr uint32_t kMediated = SECCOMP_RET_USER_NOTIF;
-uint32_t Denied(int error) { return SECCOMP_RET_ERRNO | static_cast<uint32_t>(error); }
+uint32_t DeniedWith(int error) { return SECCOMP_RET_ERRNO | static_cast<uint32_t>(error); }
 
 NetworkPolicy Allowing(const std::vector<std::string>& rules) {
   NetworkPolicy policy;
@@ -70,23 +70,24 @@ TEST(NetworkFilter, NoneLeavesStreamsOfUnixOnly) {
   const Filter filter({});
   EXPECT_EQ(filter.Socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK), kAllowed);
   EXPECT_EQ(filter.Socket(AF_UNIX, SOCK_SEQPACKET), kAllowed);
-  EXPECT_EQ(filter.Socket(AF_UNIX, SOCK_DGRAM), Denied(EACCES));
-  EXPECT_EQ(filter.Socket(AF_UNIX, SOCK_RAW | SOCK_CLOEXEC), Denied(EACCES));
+  EXPECT_EQ(filter.Socket(AF_UNIX, SOCK_DGRAM), DeniedWith(EACCES));
+  EXPECT_EQ(filter.Socket(AF_UNIX, SOCK_RAW | SOCK_CLOEXEC), DeniedWith(EACCES));
   for (int family = 0; family < 64; ++family) {
     if (family == AF_UNIX) continue;
     for (const int type : {SOCK_STREAM, SOCK_DGRAM, SOCK_RAW, SOCK_PACKET}) {
-      EXPECT_EQ(filter.Socket(family, type), Denied(EAFNOSUPPORT)) << family << " " << type;
+      EXPECT_EQ(filter.Socket(family, type), DeniedWith(EAFNOSUPPORT)) << family << " " << type;
     }
   }
   EXPECT_EQ(filter.Ask(SYS_socketpair, {AF_UNIX, SOCK_STREAM}), kAllowed);
-  EXPECT_EQ(filter.Ask(SYS_socketpair, {AF_UNIX, SOCK_DGRAM}), Denied(EACCES));
+  EXPECT_EQ(filter.Ask(SYS_socketpair, {AF_UNIX, SOCK_DGRAM}), DeniedWith(EACCES));
 }
 
 TEST(NetworkFilter, GarbageAboveAnIntDodgesNothing) {
   const Filter filter({});
   constexpr uint64_t kGarbage = 0x1234567800000000;
-  EXPECT_EQ(filter.Ask(SYS_socket, {kGarbage | AF_INET, SOCK_STREAM}), Denied(EAFNOSUPPORT));
-  EXPECT_EQ(filter.Ask(SYS_socket, {kGarbage | AF_UNIX, kGarbage | SOCK_DGRAM}), Denied(EACCES));
+  EXPECT_EQ(filter.Ask(SYS_socket, {kGarbage | AF_INET, SOCK_STREAM}), DeniedWith(EAFNOSUPPORT));
+  EXPECT_EQ(filter.Ask(SYS_socket, {kGarbage | AF_UNIX, kGarbage | SOCK_DGRAM}),
+            DeniedWith(EACCES));
   EXPECT_EQ(filter.Ask(SYS_socket, {kGarbage | AF_UNIX, kGarbage | SOCK_STREAM}), kAllowed);
 }
 
@@ -96,16 +97,16 @@ TEST(NetworkFilter, HostLeavesTcpUdpAndRoutesOfNetlink) {
     EXPECT_EQ(filter.Socket(family, SOCK_STREAM), kAllowed);
     EXPECT_EQ(filter.Socket(family, SOCK_STREAM, IPPROTO_TCP), kAllowed);
     EXPECT_EQ(filter.Socket(family, SOCK_DGRAM, IPPROTO_UDP), kAllowed);
-    EXPECT_EQ(filter.Socket(family, SOCK_RAW, IPPROTO_ICMP), Denied(EPERM));
-    EXPECT_EQ(filter.Socket(family, SOCK_STREAM, IPPROTO_SCTP), Denied(EPROTONOSUPPORT));
-    EXPECT_EQ(filter.Socket(family, SOCK_STREAM, 262), Denied(EPROTONOSUPPORT));  // MPTCP
-    EXPECT_EQ(filter.Socket(family, SOCK_DGRAM, IPPROTO_UDPLITE), Denied(EPROTONOSUPPORT));
-    EXPECT_EQ(filter.Socket(family, SOCK_PACKET), Denied(EPROTONOSUPPORT));
+    EXPECT_EQ(filter.Socket(family, SOCK_RAW, IPPROTO_ICMP), DeniedWith(EPERM));
+    EXPECT_EQ(filter.Socket(family, SOCK_STREAM, IPPROTO_SCTP), DeniedWith(EPROTONOSUPPORT));
+    EXPECT_EQ(filter.Socket(family, SOCK_STREAM, 262), DeniedWith(EPROTONOSUPPORT));  // MPTCP
+    EXPECT_EQ(filter.Socket(family, SOCK_DGRAM, IPPROTO_UDPLITE), DeniedWith(EPROTONOSUPPORT));
+    EXPECT_EQ(filter.Socket(family, SOCK_PACKET), DeniedWith(EPROTONOSUPPORT));
   }
   EXPECT_EQ(filter.Socket(AF_NETLINK, SOCK_RAW, 0), kAllowed);
-  EXPECT_EQ(filter.Socket(AF_NETLINK, SOCK_RAW, 12), Denied(EPROTONOSUPPORT));
+  EXPECT_EQ(filter.Socket(AF_NETLINK, SOCK_RAW, 12), DeniedWith(EPROTONOSUPPORT));
   for (const int family : {AF_PACKET, AF_VSOCK, AF_BLUETOOTH, AF_ALG, AF_XDP, AF_CAN}) {
-    EXPECT_EQ(filter.Socket(family, SOCK_RAW), Denied(EAFNOSUPPORT)) << family;
+    EXPECT_EQ(filter.Socket(family, SOCK_RAW), DeniedWith(EAFNOSUPPORT)) << family;
   }
 }
 
@@ -115,23 +116,23 @@ TEST(NetworkFilter, NamedFamiliesAreAdded) {
   const Filter filter(policy);
   EXPECT_EQ(filter.Socket(AF_VSOCK, SOCK_STREAM), kAllowed);
   EXPECT_EQ(filter.Socket(AF_NETLINK, SOCK_RAW, 12), kAllowed);
-  EXPECT_EQ(filter.Socket(AF_INET, SOCK_STREAM), Denied(EAFNOSUPPORT));
+  EXPECT_EQ(filter.Socket(AF_INET, SOCK_STREAM), DeniedWith(EAFNOSUPPORT));
 }
 
 TEST(NetworkFilter, RulesForTcpMakeNoDatagramSockets) {
   const Filter filter(Allowing({"127.0.0.1:80"}));
   EXPECT_EQ(filter.Socket(AF_INET, SOCK_STREAM), kAllowed);
-  EXPECT_EQ(filter.Socket(AF_INET, SOCK_DGRAM), Denied(EPROTONOSUPPORT));
+  EXPECT_EQ(filter.Socket(AF_INET, SOCK_DGRAM), DeniedWith(EPROTONOSUPPORT));
   EXPECT_EQ(filter.Ask(SYS_sendmsg, {3, 4096, 0}), kAllowed);
-  EXPECT_EQ(filter.Ask(SYS_sendmsg, {3, 4096, MSG_FASTOPEN}), Denied(EOPNOTSUPP));
-  EXPECT_EQ(filter.Ask(SYS_sendto, {3, 4096, 1, MSG_FASTOPEN, 4096, 16}), Denied(EOPNOTSUPP));
+  EXPECT_EQ(filter.Ask(SYS_sendmsg, {3, 4096, MSG_FASTOPEN}), DeniedWith(EOPNOTSUPP));
+  EXPECT_EQ(filter.Ask(SYS_sendto, {3, 4096, 1, MSG_FASTOPEN, 4096, 16}), DeniedWith(EOPNOTSUPP));
   EXPECT_EQ(filter.Ask(SYS_listen, {3, 5}), kMediated);
 }
 
 TEST(NetworkFilter, RulesForUdpMediateWhatMayNameADestination) {
   const Filter filter(Allowing({"127.0.0.1:53/udp"}));
   EXPECT_EQ(filter.Socket(AF_INET6, SOCK_DGRAM), kAllowed);
-  EXPECT_EQ(filter.Socket(AF_INET, SOCK_STREAM), Denied(EPROTONOSUPPORT));
+  EXPECT_EQ(filter.Socket(AF_INET, SOCK_STREAM), DeniedWith(EPROTONOSUPPORT));
   EXPECT_EQ(filter.Socket(AF_UNIX, SOCK_DGRAM), kAllowed);
   EXPECT_EQ(filter.Ask(SYS_sendto, {3, 4096, 1, 0, 0, 0}), kAllowed);
   EXPECT_EQ(filter.Ask(SYS_sendto, {3, 4096, 1, 0, 4096, 16}), kMediated);
@@ -149,7 +150,8 @@ TEST(NetworkFilter, OptionsThatLeadPastARuleAreDeniedWhereThereAreRules) {
   const Filter rules(Allowing({"*"}));
   const Filter host(Host());
   for (const auto& [level, name] : options) {
-    EXPECT_EQ(rules.Ask(SYS_setsockopt, {3, level, name}), Denied(EPERM)) << level << " " << name;
+    EXPECT_EQ(rules.Ask(SYS_setsockopt, {3, level, name}), DeniedWith(EPERM))
+        << level << " " << name;
     EXPECT_EQ(host.Ask(SYS_setsockopt, {3, level, name}), kAllowed);
   }
   EXPECT_EQ(rules.Ask(SYS_setsockopt, {3, SOL_SOCKET, SO_REUSEADDR}), kAllowed);

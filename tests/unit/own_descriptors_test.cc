@@ -13,7 +13,7 @@ namespace {
 
 // In a child, so that the other tests of this program go by the absolute path still.
 template <typename Body>
-int InChild(Body body) {
+int CodeInChild(Body body) {
   const pid_t child = fork();
   if (child == 0) _exit(body() ? 0 : 1);
   int status = 0;
@@ -29,7 +29,7 @@ bool NamesNull(int fd) {
 
 TEST(OwnDescriptors, HeldOrNotTheNamesAreTheSame) {
   EXPECT_EQ(OwnDescriptorsDirectory(), -1);
-  EXPECT_EQ(InChild([] {
+  EXPECT_EQ(CodeInChild([] {
               const int null = open("/dev/null", O_PATH);
               if (!NamesNull(null) || !HoldOwnDescriptors()) return false;
               return OwnDescriptorsDirectory() >= 0 && NamesNull(null);
@@ -39,7 +39,7 @@ TEST(OwnDescriptors, HeldOrNotTheNamesAreTheSame) {
 
 // Its parent's directory would name its parent's descriptors.
 TEST(OwnDescriptors, ChildrenDoNotGoByTheirParents) {
-  EXPECT_EQ(InChild([] {
+  EXPECT_EQ(CodeInChild([] {
               if (!HoldOwnDescriptors()) return false;
               const pid_t child = static_cast<pid_t>(syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0));
               if (child == 0) {

@@ -217,7 +217,7 @@ TEST_F(SessionStoreTest, OpenRefusesWhatOthersMayWriteOrALink) {
 
 // Runs `body` with the environment changed, in a child: the environment of the test program stays.
 template <typename Body>
-bool InChild(Body body) {
+bool HoldsInChild(Body body) {
   const pid_t child = fork();
   if (child == 0) _exit(body() ? 0 : 1);
   int status = 0;
@@ -226,11 +226,11 @@ bool InChild(Body body) {
 }
 
 TEST_F(SessionStoreTest, DefaultPathPrefersTheOverride) {
-  EXPECT_TRUE(InChild([] {
+  EXPECT_TRUE(HoldsInChild([] {
     setenv("SESSIONCTL_STATE_DIR", "/somewhere", 1);
     return *SessionStore::DefaultPath() == "/somewhere";
   }));
-  EXPECT_TRUE(InChild([] {
+  EXPECT_TRUE(HoldsInChild([] {
     setenv("SESSIONCTL_STATE_DIR", "relative", 1);
     return !SessionStore::DefaultPath().ok();
   }));
@@ -244,7 +244,7 @@ TEST_F(SessionStoreTest, DefaultPathOfAnOrdinaryUserFollowsXdg) {
   ASSERT_EQ(chown(runtime.c_str(), 12345, 12345), 0);
   fs::permissions(root_, fs::perms(0755));
   const auto as_user = [&](uid_t uid, const std::string& expected) {
-    return InChild([&] {
+    return HoldsInChild([&] {
       unsetenv("SESSIONCTL_STATE_DIR");
       unsetenv("XDG_STATE_HOME");
       setenv("XDG_RUNTIME_DIR", runtime.c_str(), 1);

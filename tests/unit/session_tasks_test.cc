@@ -12,7 +12,7 @@
 namespace sessionctl {
 namespace {
 
-constexpr pid_t kNobody = 0x3ffffff;  // beyond the largest pid_max
+constexpr pid_t kNoProcess = 0x3ffffff;  // beyond the largest pid_max
 
 class Child {
  public:
@@ -54,7 +54,7 @@ TEST_F(SessionTasksTest, WhoeverTheBrokerMaySignalIsTheSessions) {
   const SessionTasks tasks = Tasks(landlock::kScopeSignal);
   EXPECT_EQ(tasks.Check(caller_.pid()), 0);
   EXPECT_EQ(tasks.Check(other_.pid()), 0);
-  EXPECT_EQ(tasks.Check(kNobody), ESRCH);
+  EXPECT_EQ(tasks.Check(kNoProcess), ESRCH);
 }
 
 TEST_F(SessionTasksTest, BrokerItselfIsNot) {
@@ -66,7 +66,7 @@ TEST_F(SessionTasksTest, WithoutTheScopeOnlyTheCallerIsKnownToBelong) {
   const SessionTasks tasks = Tasks(0);
   EXPECT_EQ(tasks.Check(caller_.pid()), 0);
   EXPECT_EQ(tasks.Check(other_.pid()), EPERM);
-  EXPECT_EQ(tasks.Check(kNobody), ESRCH);
+  EXPECT_EQ(tasks.Check(kNoProcess), ESRCH);
 }
 
 TEST_F(SessionTasksTest, EveryThreadOfWhatIsWantedIsVisited) {

@@ -34,7 +34,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr char kReserved[] = "/mnt";
-constexpr uid_t kNobody = 65534;
+constexpr uid_t kNobodysId = 65534;
 
 // What `act` gives back, from a child; -1: it did not end by itself.
 int InChild(const std::function<int()>& act) {
@@ -138,7 +138,7 @@ class ViewMountTest : public ::testing::TestWithParam<bool> {
     fs::create_directory(scratch_ + "/shared/inner");
     if (!GetParam()) return;
     for (const char* each : {"", "/shared", "/shared/file", "/shared/inner"}) {
-      ASSERT_EQ(chown((scratch_ + each).c_str(), kNobody, kNobody), 0);
+      ASSERT_EQ(chown((scratch_ + each).c_str(), kNobodysId, kNobodysId), 0);
     }
   }
   void TearDown() override {
@@ -146,7 +146,7 @@ class ViewMountTest : public ::testing::TestWithParam<bool> {
   }
   int Run(const std::function<int()>& test) const {
     return InChild([&] {
-      if (GetParam() && (setgid(kNobody) != 0 || setuid(kNobody) != 0)) return 99;
+      if (GetParam() && (setgid(kNobodysId) != 0 || setuid(kNobodysId) != 0)) return 99;
       return test();
     });
   }

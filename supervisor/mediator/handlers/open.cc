@@ -19,7 +19,6 @@
 namespace sessionctl {
 namespace {
 
-constexpr int kMaxLinks = 40;           // path_resolution(7)
 constexpr int kMaxCreationRaces = 128;  // a name that comes and goes under our hands
 constexpr uint64_t kTmpfileBit = O_TMPFILE & ~O_DIRECTORY;
 constexpr uint64_t kKernelLargefile = 0100000;  // O_LARGEFILE, which 64-bit libc defines as 0
