@@ -153,14 +153,16 @@ long ReopenOwn(const char* path) {
 }
 
 // A lie to the supervisor, over the one socket that a broker has.
-long Forge(const BrokerEvent& event) {
+long ForgeBytes(const void* bytes, size_t size) {
   for (int fd = 3; fd < 256; ++fd) {
     SysResult<struct stat> info = Fstat(fd);
-    if (info.ok() && S_ISSOCK(info->st_mode)) return send(fd, &event, sizeof(event), MSG_NOSIGNAL);
+    if (info.ok() && S_ISSOCK(info->st_mode)) return send(fd, bytes, size, MSG_NOSIGNAL);
   }
   errno = EBADF;
   return -1;
 }
+
+long Forge(const BrokerEvent& event) { return ForgeBytes(&event, sizeof(event)); }
 
 long ForgeCommand(const char* pid) {
   BrokerEvent event = {};
@@ -175,6 +177,70 @@ long ForgeFailure(const char*) {
   event.exit_code = kOwnFailure;
   strcpy(event.message, "forged \x1b]0;title\x07\n\x7f");
   return Forge(event);
+}
+
+// Answers to changes of mounts that nobody has asked for, or not yet; another view; kinds that
+// there are not.
+long ForgeMounts(const char* answer) {
+  for (uint32_t number = 0; number < 64; ++number) {
+    BrokerEvent event = {};
+    event.kind = BrokerEvent::Kind::kMountsChanged;
+    event.request = number;
+    event.exit_code = atoi(answer);
+    if (Forge(event) < 0) return -1;
+    event.kind = number % 2 == 0 ? BrokerEvent::Kind::kView : static_cast<BrokerEvent::Kind>(1000);
+    if (Forge(event) < 0) return -1;
+  }
+  return 0;
+}
+
+long ForgeMany(const char* count) {
+  BrokerEvent event = {};
+  event.kind = BrokerEvent::Kind::kContinued;
+  for (int i = atoi(count); i > 0; --i) {
+    if (Forge(event) < 0) return -1;
+  }
+  return 0;
+}
+
+// A message of that many bytes more than one has, or less.
+long ForgeSize(const char* difference) {
+  static char bytes[sizeof(BrokerEvent) + 4096];
+  return ForgeBytes(bytes, sizeof(BrokerEvent) + static_cast<size_t>(atol(difference)));
+}
+
+int kept[64];
+int number_kept = 0;
+
+// Every directory that the broker holds, for later.
+long KeepDirectories(const char*) {
+  for (int fd = 3; fd < 256 && number_kept < 64; ++fd) {
+    SysResult<struct stat> info = Fstat(fd);
+    if (!info.ok() || !S_ISDIR(info->st_mode)) continue;
+    kept[number_kept] = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+    if (kept[number_kept] >= 0) ++number_kept;
+  }
+  return number_kept;
+}
+
+// Through each that was kept, until one can; else EACCES if that was an answer.
+template <typename Act>
+long InKept(Act act) {
+  int error = ENOENT;
+  for (int i = 0; i < number_kept; ++i) {
+    if (act(kept[i]) >= 0) return 0;
+    if (errno != ENOENT && error != EACCES) error = errno;
+  }
+  errno = error;
+  return -1;
+}
+
+long WriteInKept(const char* name) {
+  return InKept([name](int directory) { return openat(directory, name, O_WRONLY | O_CLOEXEC); });
+}
+
+long MakeInKept(const char* name) {
+  return InKept([name](int directory) { return mkdirat(directory, name, 0755); });
 }
 
 const std::map<std::string, Attack>& Attacks() {
@@ -230,6 +296,12 @@ const std::map<std::string, Attack>& Attacks() {
       {"reopen-own", ReopenOwn},
       {"forge-command", ForgeCommand},
       {"forge-failure", ForgeFailure},
+      {"forge-mounts", ForgeMounts},
+      {"forge-many", ForgeMany},
+      {"forge-size", ForgeSize},
+      {"keep-directories", KeepDirectories},
+      {"write-in-kept", WriteInKept},
+      {"make-in-kept", MakeInKept},
       // Other processes.
       {"read-memory", ReadMemory},
       {"write-memory", WriteMemory},
