@@ -20,7 +20,7 @@
 namespace escape {
 namespace {
 
-constexpr uid_t kAttackersUser = 1000;
+constexpr uid_t kAttackerInTheBroker = 1000;
 
 class LateMountBroker : public ::testing::Test {
  protected:
@@ -70,7 +70,7 @@ class LateMountBroker : public ::testing::Test {
   }
 
   const std::optional<uid_t> user_ =
-      harness::RunningAsRoot() ? std::optional<uid_t>(kAttackersUser) : std::nullopt;
+      harness::RunningAsRoot() ? std::optional<uid_t>(kAttackerInTheBroker) : std::nullopt;
   UseBroker use_{"taken_over"};
   AttackScene scene_;
   std::string id_;

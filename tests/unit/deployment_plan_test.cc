@@ -73,8 +73,8 @@ std::vector<int> Started(const Actions& actions) {
   return replicas;
 }
 
-constexpr Milliseconds kShort{100};
-constexpr Milliseconds kLong{20'000};
+constexpr Milliseconds kShortHold{100};
+constexpr Milliseconds kLongHold{20'000};
 
 TEST(Reconcile, StartsEveryPlaceOfANewDeployment) {
   Fleet fleet("replicas = 3\n");
@@ -111,7 +111,7 @@ TEST(Reconcile, ScalingDownStopsTheHighestAndForgetsThem) {
   Fleet fleet("replicas = 1\n");
   fleet.Alive(1);
   fleet.Alive(2);
-  fleet.Ended(3, 0, kShort, kShort);
+  fleet.Ended(3, 0, kShortHold, kShortHold);
   const Actions actions = fleet.Look();
   EXPECT_THAT(actions.stop, ElementsAre("id2"));
   EXPECT_THAT(actions.remove, ElementsAre("id3"));
@@ -152,18 +152,18 @@ TEST(Reconcile, OfTwoThatLiveInOnePlaceOneIsStopped) {
 
 TEST(Reconcile, KeepsTheLatestEndedSessionOfAPlaceOnly) {
   Fleet fleet("restart = \"always\"\n");
-  fleet.Ended(1, 1, kShort, kShort);
-  fleet.Ended(1, 1, kShort, kShort).place.restarts = 1;
+  fleet.Ended(1, 1, kShortHold, kShortHold);
+  fleet.Ended(1, 1, kShortHold, kShortHold).place.restarts = 1;
   fleet.Alive(1).place.restarts = 2;
   EXPECT_THAT(fleet.Look().remove, ElementsAre("id1"));
 }
 
 TEST(Reconcile, LatestIsToldByRestartsWhateverTheClockSays) {
   Fleet fleet("restart = \"always\"\n");
-  PlacedSession& latest = fleet.Ended(1, 1, kShort, kShort);
+  PlacedSession& latest = fleet.Ended(1, 1, kShortHold, kShortHold);
   latest.place.restarts = 2;
   latest.created = "1970-01-01T00:00:00.000Z";  // the clock went back before it began
-  fleet.Ended(1, 1, kShort, kShort).place.restarts = 1;
+  fleet.Ended(1, 1, kShortHold, kShortHold).place.restarts = 1;
   EXPECT_THAT(fleet.Look().remove, ElementsAre("id2"));
 }
 
@@ -194,63 +194,64 @@ SessionExit Exited(int code) { return {.code = code, .reason = "exited"}; }
 
 INSTANTIATE_TEST_SUITE_P(
     All, ReconcileEnds,
-    ::testing::Values(EndCase{"NeverAfterSuccess", "", Exited(0), kLong, 0, PlaceState::kCompleted},
-                      EndCase{"NeverAfterFailure", "", Exited(1), kLong, 0, PlaceState::kFailed},
-                      EndCase{"OnFailureAfterSuccess", "restart = \"on-failure\"\n", Exited(0),
-                              kLong, 0, PlaceState::kCompleted},
-                      EndCase{"OnFailureAfterFailure", "restart = \"on-failure\"\n", Exited(1),
-                              kShort, 0, PlaceState::kBackoff},
-                      EndCase{"OnFailureAfterALongRun", "restart = \"on-failure\"\n", Exited(1),
-                              kLong, 7, PlaceState::kWaiting, true},
-                      EndCase{"OnFailureAfterASignal",
-                              "restart = \"on-failure\"\n",
-                              {.signal = 9, .reason = "signal"},
-                              kShort,
-                              0,
-                              PlaceState::kBackoff},
-                      EndCase{"OnFailureAfterATimeLimit",
-                              "restart = \"on-failure\"\n",
-                              {.code = 124, .reason = "wall_time"},
-                              kShort,
-                              0,
-                              PlaceState::kBackoff},
-                      EndCase{"OnFailureLost",
-                              "restart = \"on-failure\"\n",
-                              {.reason = "monitor lost"},
-                              kShort,
-                              0,
-                              PlaceState::kBackoff},
-                      EndCase{"AlwaysAfterSuccess", "restart = \"always\"\n", Exited(0), kShort, 0,
-                              PlaceState::kBackoff},
-                      EndCase{"AlwaysStoppedByAPerson",
-                              "restart = \"always\"\n",
-                              {.code = 0, .signal = 15, .reason = "stopped"},
-                              kLong,
-                              0,
-                              PlaceState::kStopped},
-                      EndCase{"AlwaysBeforeTheLimit", "restart = \"always\"\nrestart_limit = 3\n",
-                              Exited(1), kShort, 1, PlaceState::kBackoff},
-                      EndCase{"AlwaysAtTheLimit", "restart = \"always\"\nrestart_limit = 3\n",
-                              Exited(1), kShort, 2, PlaceState::kCrashLoop},
-                      EndCase{"AlwaysWithoutALimit", "restart = \"always\"\nrestart_limit = 0\n",
-                              Exited(1), kShort, 500, PlaceState::kBackoff}),
+    ::testing::Values(
+        EndCase{"NeverAfterSuccess", "", Exited(0), kLongHold, 0, PlaceState::kCompleted},
+        EndCase{"NeverAfterFailure", "", Exited(1), kLongHold, 0, PlaceState::kFailed},
+        EndCase{"OnFailureAfterSuccess", "restart = \"on-failure\"\n", Exited(0), kLongHold, 0,
+                PlaceState::kCompleted},
+        EndCase{"OnFailureAfterFailure", "restart = \"on-failure\"\n", Exited(1), kShortHold, 0,
+                PlaceState::kBackoff},
+        EndCase{"OnFailureAfterALongRun", "restart = \"on-failure\"\n", Exited(1), kLongHold, 7,
+                PlaceState::kWaiting, true},
+        EndCase{"OnFailureAfterASignal",
+                "restart = \"on-failure\"\n",
+                {.signal = 9, .reason = "signal"},
+                kShortHold,
+                0,
+                PlaceState::kBackoff},
+        EndCase{"OnFailureAfterATimeLimit",
+                "restart = \"on-failure\"\n",
+                {.code = 124, .reason = "wall_time"},
+                kShortHold,
+                0,
+                PlaceState::kBackoff},
+        EndCase{"OnFailureLost",
+                "restart = \"on-failure\"\n",
+                {.reason = "monitor lost"},
+                kShortHold,
+                0,
+                PlaceState::kBackoff},
+        EndCase{"AlwaysAfterSuccess", "restart = \"always\"\n", Exited(0), kShortHold, 0,
+                PlaceState::kBackoff},
+        EndCase{"AlwaysStoppedByAPerson",
+                "restart = \"always\"\n",
+                {.code = 0, .signal = 15, .reason = "stopped"},
+                kLongHold,
+                0,
+                PlaceState::kStopped},
+        EndCase{"AlwaysBeforeTheLimit", "restart = \"always\"\nrestart_limit = 3\n", Exited(1),
+                kShortHold, 1, PlaceState::kBackoff},
+        EndCase{"AlwaysAtTheLimit", "restart = \"always\"\nrestart_limit = 3\n", Exited(1),
+                kShortHold, 2, PlaceState::kCrashLoop},
+        EndCase{"AlwaysWithoutALimit", "restart = \"always\"\nrestart_limit = 0\n", Exited(1),
+                kShortHold, 500, PlaceState::kBackoff}),
     [](const auto& test) { return test.param.name; });
 
 TEST(Reconcile, SessionThatWasNeverReadyWasNotHealthy) {
   Fleet fleet("restart = \"always\"\nrestart_limit = 1\n");
-  fleet.Ended(1, 1, kLong, Milliseconds(0)).ready = false;
+  fleet.Ended(1, 1, kLongHold, Milliseconds(0)).ready = false;
   EXPECT_EQ(fleet.Look().places.at(0).state, PlaceState::kCrashLoop);
 }
 
 TEST(Reconcile, EndThatNobodyKnowsCountsAsAFailure) {
   Fleet fleet("restart = \"on-failure\"\n");
-  fleet.Ended(1, 0, kShort, Milliseconds(0)).exit = std::nullopt;
+  fleet.Ended(1, 0, kShortHold, Milliseconds(0)).exit = std::nullopt;
   EXPECT_EQ(fleet.Look().places.at(0).state, PlaceState::kBackoff);
 }
 
 TEST(Reconcile, BackoffEndsAfterItsDelayAndCountsTheRestart) {
   Fleet fleet("restart = \"always\"\nrestart_delay = \"4s\"\n");
-  PlacedSession& session = fleet.Ended(1, 1, kShort, Milliseconds(3'999));
+  PlacedSession& session = fleet.Ended(1, 1, kShortHold, Milliseconds(3'999));
   session.place.restarts = 5;
   EXPECT_EQ(fleet.Look().again, Milliseconds(1));
   EXPECT_EQ(fleet.Look().places.at(0).restart_in, Milliseconds(1));
@@ -263,13 +264,13 @@ TEST(Reconcile, BackoffEndsAfterItsDelayAndCountsTheRestart) {
 
 TEST(Reconcile, EndInTheFutureDelaysNoLongerThanTheDelay) {
   Fleet fleet("restart = \"always\"\n");
-  fleet.Ended(1, 1, kShort, Milliseconds(-3'600'000));  // the clock was set back by an hour
+  fleet.Ended(1, 1, kShortHold, Milliseconds(-3'600'000));  // the clock was set back by an hour
   EXPECT_EQ(fleet.Look().again, Milliseconds(1'000));
 }
 
 TEST(Reconcile, SoonestOfSeveralWaitsIsTheNextLook) {
   Fleet fleet("restart = \"always\"\nreplicas = 2\nstart_timeout = \"700ms\"\n");
-  fleet.Ended(1, 1, kShort, Milliseconds(100));
+  fleet.Ended(1, 1, kShortHold, Milliseconds(100));
   fleet.Alive(2).ready = false;
   fleet.found[1].age = Milliseconds(500);
   EXPECT_EQ(fleet.Look().again, Milliseconds(200));
@@ -290,8 +291,8 @@ TEST(Reconcile, SessionThatIsNotReadyInTimeIsKilled) {
 
 TEST(Reconcile, ApplyingAgainStartsWhatFailedAndForgetsItsFailures) {
   Fleet fleet("restart = \"always\"\nrestart_limit = 1\nreplicas = 2\n");
-  fleet.Ended(1, 1, kShort, kShort).place.failures = 3;
-  fleet.Ended(2, 0, kLong, kShort).exit = SessionExit{.code = 0, .reason = "stopped"};
+  fleet.Ended(1, 1, kShortHold, kShortHold).place.failures = 3;
+  fleet.Ended(2, 0, kLongHold, kShortHold).exit = SessionExit{.code = 0, .reason = "stopped"};
   EXPECT_THAT(fleet.Look().start, IsEmpty());
   fleet.wanted.version = 2;
   EXPECT_THAT(fleet.Look().start, IsEmpty());  // what ends later is not meant
@@ -304,7 +305,7 @@ TEST(Reconcile, ApplyingAgainStartsWhatFailedAndForgetsItsFailures) {
 
 TEST(Reconcile, ApplyingAgainLeavesWhatCompleted) {
   Fleet fleet("");
-  fleet.Ended(1, 0, kShort, kShort);
+  fleet.Ended(1, 0, kShortHold, kShortHold);
   fleet.wanted.version = 2;
   fleet.wanted.retried = {"id1"};
   EXPECT_THAT(fleet.Look().start, IsEmpty());
@@ -316,7 +317,7 @@ TEST(Reconcile, RemovedDeploymentIsGoneWhenNothingIsLeft) {
   Fleet fleet("replicas = 3\nrestart = \"always\"\n");
   fleet.wanted.removing = true;
   fleet.Alive(1);
-  fleet.Ended(2, 1, kShort, kLong);
+  fleet.Ended(2, 1, kShortHold, kLongHold);
   Actions actions = fleet.Look();
   EXPECT_THAT(actions.start, IsEmpty());
   EXPECT_THAT(actions.stop, ElementsAre("id1"));
@@ -342,7 +343,7 @@ TEST(RestartDelay, DoublesUpToItsMaximum) {
 // Decides again and again, with time going by, what a place that always crashes at once gets.
 TEST(Reconcile, CrashingCommandIsStartedOnADeterministicSchedule) {
   Fleet fleet("restart = \"on-failure\"\nrestart_limit = 5\nrestart_delay_max = \"3s\"\n");
-  fleet.Ended(1, 1, kShort, Milliseconds(0));
+  fleet.Ended(1, 1, kShortHold, Milliseconds(0));
   std::vector<int64_t> waits;
   for (;;) {
     const Actions actions = fleet.Look();
@@ -351,7 +352,7 @@ TEST(Reconcile, CrashingCommandIsStartedOnADeterministicSchedule) {
     fleet.found.back().age = *actions.again;
     const Actions then = fleet.Look();
     ASSERT_EQ(then.start.size(), 1U);
-    PlacedSession& next = fleet.Ended(1, 1, kShort, Milliseconds(0));
+    PlacedSession& next = fleet.Ended(1, 1, kShortHold, Milliseconds(0));
     next.place = then.start[0].place;
   }
   EXPECT_THAT(waits, ElementsAre(1'000, 2'000, 3'000, 3'000));
@@ -419,9 +420,9 @@ TEST(PlanDeployment, SessionsOfRemovedMembersStop) {
 
 TEST(PlanDeployment, EndedPlacesSayWhatBecameOfThem) {
   Fleet fleet("replicas = 3\nrestart = \"on-failure\"\nrestart_limit = 1\n");
-  fleet.Ended(1, 0, kLong, kLong);
-  fleet.Ended(2, 1, kShort, kLong);
-  fleet.Ended(3, 0, kLong, kLong).place.definition = "other";
+  fleet.Ended(1, 0, kLongHold, kLongHold);
+  fleet.Ended(2, 1, kShortHold, kLongHold);
+  fleet.Ended(3, 0, kLongHold, kLongHold).place.definition = "other";
   const std::vector<PlanLine> plan = fleet.Plan(fleet.wanted);
   ASSERT_EQ(plan.size(), 3U);
   EXPECT_EQ(plan[0].reason, "completed");
@@ -435,7 +436,7 @@ TEST(PlanDeployment, AgreesWithReconcile) {
     Fleet fleet("replicas = 3\nrestart = \"on-failure\"\nrestart_limit = 2\n");
     for (int i = 0, n = seed % 6; i < n; ++i) {
       const int bits = (seed / 6) * 7919 + i * 104729;
-      PlacedSession& session = fleet.Ended(1 + bits % 4, bits / 4 % 2, kShort, kLong);
+      PlacedSession& session = fleet.Ended(1 + bits % 4, bits / 4 % 2, kShortHold, kLongHold);
       session.alive = bits / 8 % 2 == 1;
       if (session.alive) session.exit.reset();
       session.place.restarts = bits / 16 % 3;
