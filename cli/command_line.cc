@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cstdio>
 #include <iostream>
 #include <string>
@@ -60,16 +61,29 @@ Split SplitAtProgram(const CLI::App& app, const std::vector<std::string>& words)
           {words.begin() + static_cast<ptrdiff_t>(begin), words.end()}};
 }
 
-std::vector<Command> AddCommands(CLI::App& root) {
-  std::vector<Command> commands = {
-      AddRunCommand(root),     AddSpawnCommand(root),  AddPsCommand(root),
-      AddInspectCommand(root), AddLogsCommand(root),   AddWaitCommand(root),
-      AddStopCommand(root),    AddKillCommand(root),   AddPruneCommand(root),
-      AddDiffCommand(root),    AddCommitCommand(root), AddDiscardCommand(root),
-      AddRestartCommand(root), AddEventsCommand(root), AddAttachCommand(root),
-      AddExecCommand(root),    AddServeCommand(root),  AddZygoteCommand(root),
-      AddUpCommand(root),      AddDownCommand(root),   AddScaleCommand(root),
-      AddTopCommand(root),     AddDoctorCommand(root)};
+struct Verb {
+  const char* name;
+  Command (*add)(CLI::App& root);
+};
+constexpr std::array<Verb, 23> kVerbs = {{
+    {"run", AddRunCommand},         {"spawn", AddSpawnCommand},   {"ps", AddPsCommand},
+    {"inspect", AddInspectCommand}, {"logs", AddLogsCommand},     {"wait", AddWaitCommand},
+    {"stop", AddStopCommand},       {"kill", AddKillCommand},     {"prune", AddPruneCommand},
+    {"diff", AddDiffCommand},       {"commit", AddCommitCommand}, {"discard", AddDiscardCommand},
+    {"restart", AddRestartCommand}, {"events", AddEventsCommand}, {"attach", AddAttachCommand},
+    {"exec", AddExecCommand},       {"serve", AddServeCommand},   {"zygote", AddZygoteCommand},
+    {"up", AddUpCommand},           {"down", AddDownCommand},     {"scale", AddScaleCommand},
+    {"top", AddTopCommand},         {"doctor", AddDoctorCommand},
+}};
+
+// Only the one that `words` begin with, where they do: to declare all options of all commands takes
+// as long as to start a small program.
+std::vector<Command> AddCommands(CLI::App& root, const std::vector<std::string>& words) {
+  for (const Verb& verb : kVerbs) {
+    if (!words.empty() && words[0] == verb.name) return {verb.add(root)};
+  }
+  std::vector<Command> commands;
+  for (const Verb& verb : kVerbs) commands.push_back(verb.add(root));
   for (Command& command : AddMountCommands(root)) commands.push_back(std::move(command));
   for (Command& command : AddPolicyCommands(root)) commands.push_back(std::move(command));
   return commands;
@@ -136,8 +150,8 @@ int RunCommandLine(int argc, char** argv) {
   root.footer(kExamples);
   root.set_version_flag("--version", "sessionctl " SESSIONCTL_VERSION);
   root.require_subcommand(0, 1);
-  const std::vector<Command> commands = AddCommands(root);
-  return ParseAndRun(root, commands, {argv + std::min(argc, 1), argv + argc});
+  const std::vector<std::string> words(argv + std::min(argc, 1), argv + argc);
+  return ParseAndRun(root, AddCommands(root, words), words);
 }
 
 }  // namespace sessionctl
