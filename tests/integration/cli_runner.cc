@@ -85,7 +85,12 @@ void CliTest::SetUp() {
 void CliTest::TearDown() {
   if (fs::exists(scratch_ + "/state") || fs::exists(scratch_ + "/xdg/sessionctl"))
     Cli({"stop", "--all", "--timeout", "0"});
-  fs::remove_all(scratch_);
+  // Monitors and the supervisor that are on their way out may still write there.
+  EXPECT_TRUE(Eventually([&] {
+    std::error_code error;
+    fs::remove_all(scratch_, error);
+    return !error;
+  }));
 }
 
 void CliTest::UseOrdinaryUser() {
