@@ -2,7 +2,6 @@
 
 #include <linux/seccomp.h>
 #include <seccomp.h>
-#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -11,7 +10,6 @@
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
-#include <iterator>
 #include <map>
 #include <memory>
 #include <utility>
@@ -50,11 +48,6 @@ constexpr NewerSyscall kNewerSyscalls[] = {
     {469, "file_setattr"},
 };
 
-struct ContextDeleter {
-  void operator()(void* context) const { seccomp_release(context); }
-};
-using Context = std::unique_ptr<void, ContextDeleter>;
-
 std::string RuleName(const FilterRule& rule) {
   const std::string name = SyscallName(rule.nr);
   return name.empty() ? absl::StrCat("syscall ", rule.nr) : name;
@@ -74,19 +67,8 @@ std::string ActionText(const FilterRule& rule) {
   return "?";
 }
 
-uint32_t LibseccompAction(const FilterRule& rule) {
-  switch (rule.action) {
-    case FilterAction::kAllow: return SCMP_ACT_ALLOW;
-    case FilterAction::kErrno: return SCMP_ACT_ERRNO(static_cast<uint32_t>(rule.error));
-    case FilterAction::kNotify: return SCMP_ACT_NOTIFY;
-    case FilterAction::kKillProcess: return SCMP_ACT_KILL_PROCESS;
-    case FilterAction::kTrap: return SCMP_ACT_TRAP;
-  }
-  return SCMP_ACT_KILL_PROCESS;
-}
-
-// `rule` with at most one condition an argument, as libseccomp wants it; conditions on the same
-// argument are joined. Refuses what can never hold: it would be a rule that silently does nothing.
+// `rule` with at most one condition an argument: conditions on the same argument are joined.
+// Refuses what can never hold: it would be a rule that silently does nothing.
 absl::StatusOr<FilterRule> Normalize(const FilterRule& rule) {
   FilterRule result = rule;
   result.conditions.clear();
@@ -128,40 +110,9 @@ absl::StatusOr<std::map<int, std::vector<FilterRule>>> NormalizePlan(const Filte
   return by_number;
 }
 
-bool IsUnconditional(const std::vector<FilterRule>& rules) {
-  return rules.front().conditions.empty();
-}
-
 // What happens to a call that no rule matches, said as a rule.
 FilterRule Otherwise(const FilterPlan& plan) {
   return {-1, plan.otherwise, plan.otherwise == FilterAction::kErrno ? ENOSYS : 0, {}};
-}
-
-absl::Status AddRule(scmp_filter_ctx context, const FilterRule& rule, uint32_t otherwise) {
-  // libseccomp refuses to hear the default action twice.
-  if (LibseccompAction(rule) == otherwise) return absl::OkStatus();
-  const int error =
-      seccomp_rule_add_exact_array(context, LibseccompAction(rule), rule.nr, 0, nullptr);
-  if (error == 0) return absl::OkStatus();
-  return absl::InvalidArgumentError(absl::StrCat("libseccomp refuses the rule for ", RuleName(rule),
-                                                 ": ", strerrordesc_np(-error)));
-}
-
-absl::StatusOr<std::vector<sock_filter>> ExportProgram(scmp_filter_ctx context) {
-  const OwnedFd memory(memfd_create("filter", MFD_CLOEXEC));
-  if (!memory.valid()) return absl::ErrnoToStatus(errno, "memfd_create");
-  if (const int error = seccomp_export_bpf(context, memory.get()); error != 0) {
-    return absl::InternalError(absl::StrCat("seccomp_export_bpf: ", strerrordesc_np(-error)));
-  }
-  const off_t size = lseek(memory.get(), 0, SEEK_END);
-  if (size <= 0 || size % sizeof(sock_filter) != 0 || size / sizeof(sock_filter) > BPF_MAXINSNS) {
-    return absl::InternalError(absl::StrCat("a filter program of ", size, " bytes"));
-  }
-  std::vector<sock_filter> program(static_cast<size_t>(size) / sizeof(sock_filter));
-  if (pread(memory.get(), program.data(), static_cast<size_t>(size), 0) != size) {
-    return absl::InternalError("the exported filter cannot be read back");
-  }
-  return program;
 }
 
 std::string ConditionsText(const FilterRule& rule) {
@@ -255,28 +206,9 @@ std::string FilterPseudoCode(const FilterPlan& plan) {
 absl::StatusOr<std::vector<sock_filter>> CompileFilter(const FilterPlan& plan) {
   absl::StatusOr<std::map<int, std::vector<FilterRule>>> rules = NormalizePlan(plan);
   if (!rules.ok()) return rules.status();
-  const uint32_t otherwise = LibseccompAction(Otherwise(plan));
-  const Context context(seccomp_init(otherwise));
-  if (context == nullptr) return absl::InternalError("seccomp_init failed");
-  // 2: a binary tree over the numbers instead of a list of 350 comparisons.
-  if (seccomp_attr_set(context.get(), SCMP_FLTATR_CTL_OPTIMIZE, 2) != 0 ||
-      seccomp_attr_set(context.get(), SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS) != 0) {
-    return absl::InternalError("libseccomp lacks an attribute that this project needs (2.5)");
-  }
-  std::map<int, std::vector<FilterRule>> decisions;
-  for (const auto& [nr, of_call] : *rules) {
-    if (!IsUnconditional(of_call)) {
-      decisions[nr] = of_call;
-    } else if (absl::Status added = AddRule(context.get(), of_call.front(), otherwise);
-               !added.ok()) {
-      return added;
-    }
-  }
-  absl::StatusOr<std::vector<sock_filter>> numbers = ExportProgram(context.get());
-  if (!numbers.ok()) return numbers;
   const FilterRule rest = Otherwise(plan);
-  std::vector<sock_filter> program = DecisionsBefore(
-      decisions, seccomp_arch_native(), SeccompReturn(rest.action, rest.error), *numbers);
+  std::vector<sock_filter> program =
+      NumberTree(*rules, seccomp_arch_native(), SeccompReturn(rest.action, rest.error));
   if (program.size() > BPF_MAXINSNS) {
     return absl::InternalError(
         absl::StrCat("a filter program of ", program.size(), " instructions"));

@@ -1,6 +1,6 @@
-// A seccomp filter as plain values, compiled to BPF: what depends on the number alone by libseccomp
-// (this pair is its only user), what looks at arguments by bpf_decisions.h; and loaded with
-// seccomp(2) itself, because libseccomp 2.5 has no WAIT_KILLABLE_RECV (trap 12).
+// A seccomp filter as plain values, compiled to BPF by bpf_decisions.h and loaded with seccomp(2)
+// itself, because libseccomp 2.5 has no WAIT_KILLABLE_RECV (trap 12). libseccomp, of which this
+// pair is the only user, knows the names of the calls.
 #ifndef SANDBOX_SECCOMP_FILTER_H_
 #define SANDBOX_SECCOMP_FILTER_H_
 
@@ -91,7 +91,7 @@ std::string SyscallName(int nr);
 // then the others, gathered by what happens to them.
 std::string FilterPseudoCode(const FilterPlan& plan);
 
-// The BPF program for `plan`. Errors: kInvalidArgument (a rule libseccomp refuses, named),
+// The BPF program for `plan`. Errors: kInvalidArgument (a rule that can never hold, named),
 // kInternal.
 absl::StatusOr<std::vector<sock_filter>> CompileFilter(const FilterPlan& plan);
 
