@@ -1,12 +1,8 @@
 #include "fleet/metrics.h"
 
-#include <prometheus/counter.h>
-#include <prometheus/gauge.h>
-#include <prometheus/histogram.h>
-#include <prometheus/registry.h>
-#include <prometheus/text_serializer.h>
+#include <cstdlib>
 
-#include <array>
+#include "absl/strings/str_cat.h"
 
 namespace sessionctl {
 namespace {
@@ -15,65 +11,73 @@ constexpr std::array<SessionState, 5> kStates = {SessionState::kStarting, Sessio
                                                  SessionState::kExited, SessionState::kFailed,
                                                  SessionState::kLost};
 
+void AppendHead(const char* name, const char* type, const char* help, std::string* text) {
+  absl::StrAppend(text, "# HELP ", name, " ", help, "\n# TYPE ", name, " ", type, "\n");
+}
+
+// The values of one metric; nothing where there are none. Values of labels are words of our own:
+// nothing in them has to be escaped.
+void AppendFamily(const char* name, const char* type, const char* help, const char* label,
+                  const std::map<std::string, uint64_t>& values, std::string* text) {
+  if (values.empty()) return;
+  AppendHead(name, type, help, text);
+  for (const auto& [of, value] : values) {
+    absl::StrAppend(text, name, "{", label, "=\"", of, "\"} ", value, "\n");
+  }
+}
+
+void AppendGauge(const char* name, const char* help, uint64_t value, std::string* text) {
+  AppendHead(name, "gauge", help, text);
+  absl::StrAppend(text, name, " ", value, "\n");
+}
+
 }  // namespace
 
-struct Metrics::State {
-  prometheus::Registry registry;
-  prometheus::Family<prometheus::Gauge>& sessions = prometheus::BuildGauge()
-                                                        .Name("sessionctl_sessions")
-                                                        .Help("Sessions by state")
-                                                        .Register(registry);
-  prometheus::Family<prometheus::Gauge>& queued = prometheus::BuildGauge()
-                                                      .Name("sessionctl_starts_waiting")
-                                                      .Help("Starts that wait or are in flight")
-                                                      .Register(registry);
-  prometheus::Family<prometheus::Gauge>& connections = prometheus::BuildGauge()
-                                                           .Name("sessionctl_connections")
-                                                           .Help("Open connections of clients")
-                                                           .Register(registry);
-  prometheus::Family<prometheus::Counter>& events = prometheus::BuildCounter()
-                                                        .Name("sessionctl_events_total")
-                                                        .Help("Events by type")
-                                                        .Register(registry);
-  prometheus::Family<prometheus::Counter>& answers = prometheus::BuildCounter()
-                                                         .Name("sessionctl_http_answers_total")
-                                                         .Help("Answers by status")
-                                                         .Register(registry);
-  prometheus::Family<prometheus::Histogram>& starts =
-      prometheus::BuildHistogram()
-          .Name("sessionctl_start_seconds")
-          .Help("From the request to the execution of the command")
-          .Register(registry);
-  const prometheus::Histogram::BucketBoundaries bounds = {0.005, 0.01, 0.02, 0.05, 0.1, 0.2,
-                                                          0.5,   1,    2,    5,    10,  30};
-};
+void Metrics::CountEvent(const FleetEvent& event) { ++events_[event.type]; }
 
-Metrics::Metrics() : state_(std::make_unique<State>()) {}
-Metrics::~Metrics() = default;
-
-void Metrics::CountEvent(const FleetEvent& event) {
-  state_->events.Add({{"type", event.type}}).Increment();
-}
-
-void Metrics::CountAnswer(int status) {
-  state_->answers.Add({{"status", std::to_string(status)}}).Increment();
-}
+void Metrics::CountAnswer(int status) { ++answers_[std::to_string(status)]; }
 
 void Metrics::ObserveStart(double seconds, bool started) {
-  state_->starts.Add({{"result", started ? "started" : "failed"}}, state_->bounds).Observe(seconds);
+  Histogram& histogram = starts_[started ? "started" : "failed"];
+  for (size_t i = 0; i < kBounds.size(); ++i) {
+    histogram.buckets[i] += seconds <= strtod(kBounds[i], nullptr) ? 1 : 0;
+  }
+  ++histogram.count;
+  histogram.sum += seconds;
+}
+
+void Metrics::AppendStarts(std::string* text) const {
+  constexpr char kName[] = "sessionctl_start_seconds";
+  if (starts_.empty()) return;
+  AppendHead(kName, "histogram", "From the request to the execution of the command", text);
+  for (const auto& [result, histogram] : starts_) {
+    const std::string label = absl::StrCat("{result=\"", result, "\"");
+    absl::StrAppend(text, kName, "_count", label, "} ", histogram.count, "\n");
+    absl::StrAppend(text, kName, "_sum", label, "} ", histogram.sum, "\n");
+    for (size_t i = 0; i < kBounds.size(); ++i) {
+      absl::StrAppend(text, kName, "_bucket", label, ",le=\"", kBounds[i], "\"} ",
+                      histogram.buckets[i], "\n");
+    }
+    absl::StrAppend(text, kName, "_bucket", label, ",le=\"+Inf\"} ", histogram.count, "\n");
+  }
 }
 
 std::string Metrics::Text(Supervisor& supervisor, size_t connections) {
-  std::array<int, kStates.size()> counts = {};
+  std::map<std::string, uint64_t> sessions;
+  for (const SessionState state : kStates) sessions[SessionStateName(state)] = 0;
   for (const KnownSession& view : supervisor.List()) {
-    for (size_t i = 0; i < kStates.size(); ++i) counts[i] += view.record.state == kStates[i];
+    ++sessions[SessionStateName(view.record.state)];
   }
-  for (size_t i = 0; i < kStates.size(); ++i) {
-    state_->sessions.Add({{"state", SessionStateName(kStates[i])}}).Set(counts[i]);
-  }
-  state_->queued.Add({}).Set(supervisor.starting());
-  state_->connections.Add({}).Set(static_cast<double>(connections));
-  return prometheus::TextSerializer().Serialize(state_->registry.Collect());
+  std::string text;
+  AppendFamily("sessionctl_sessions", "gauge", "Sessions by state", "state", sessions, &text);
+  AppendGauge("sessionctl_starts_waiting", "Starts that wait or are in flight",
+              static_cast<uint64_t>(supervisor.starting()), &text);
+  AppendGauge("sessionctl_connections", "Open connections of clients", connections, &text);
+  AppendFamily("sessionctl_events_total", "counter", "Events by type", "type", events_, &text);
+  AppendFamily("sessionctl_http_answers_total", "counter", "Answers by status", "status", answers_,
+               &text);
+  AppendStarts(&text);
+  return text;
 }
 
 }  // namespace sessionctl

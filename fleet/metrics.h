@@ -1,9 +1,11 @@
-// What /v1/metrics tells, in the text format of Prometheus. This pair is the only user of
-// prometheus-cpp. On the io_context's thread.
+// What /v1/metrics tells, in the text format of Prometheus
+// (prometheus.io/docs/instrumenting/exposition_formats). On the io_context's thread.
 #ifndef FLEET_METRICS_H_
 #define FLEET_METRICS_H_
 
-#include <memory>
+#include <array>
+#include <cstdint>
+#include <map>
 #include <string>
 
 #include "fleet/supervisor.h"
@@ -12,9 +14,6 @@ namespace sessionctl {
 
 class Metrics {
  public:
-  Metrics();
-  ~Metrics();
-
   void CountEvent(const FleetEvent& event);
   void CountAnswer(int status);
   void ObserveStart(double seconds, bool started);
@@ -22,8 +21,19 @@ class Metrics {
   std::string Text(Supervisor& supervisor, size_t connections);
 
  private:
-  struct State;
-  std::unique_ptr<State> state_;
+  static constexpr std::array<const char*, 12> kBounds = {
+      "0.005", "0.01", "0.02", "0.05", "0.1", "0.2", "0.5", "1", "2", "5", "10", "30"};
+  struct Histogram {
+    std::array<uint64_t, kBounds.size()> buckets = {};  // of what was not above the bound
+    uint64_t count = 0;
+    double sum = 0;
+  };
+
+  void AppendStarts(std::string* text) const;
+
+  std::map<std::string, uint64_t> events_;   // by type
+  std::map<std::string, uint64_t> answers_;  // by status
+  std::map<std::string, Histogram> starts_;  // by result
 };
 
 }  // namespace sessionctl

@@ -37,7 +37,7 @@ ensure_packages() {
 
 BUILD_PACKAGES=(build-essential cmake ninja-build pkg-config libseccomp-dev libabsl-dev
   libtomlplusplus-dev libcli11-dev nlohmann-json3-dev libgtest-dev libgmock-dev
-  libbenchmark-dev libdtl-dev libboost-dev libspdlog-dev libsystemd-dev prometheus-cpp-dev)
+  libbenchmark-dev libdtl-dev libboost-dev libspdlog-dev libsystemd-dev)
 TEST_PACKAGES=(git sqlite3 busybox-static acl attr btrfs-progs
   python3-venv python3-pip curl perl rsync cpio patch xz-utils bzip2 vim-tiny nano tmux stress-ng fio
   libglib2.0-tests g++-aarch64-linux-gnu jq python3-jsonschema)

@@ -20,7 +20,6 @@ SOLE_USERS = {
 SOLE_ROOMS = {
     "boost/": "fleet",
     "spdlog/": "fleet",
-    "prometheus/": "fleet",
     "systemd/": "fleet",
 }
 ANY_INCLUDE = re.compile(r'^\s*#\s*include\s+[<"]([^>"]+)[>"]')

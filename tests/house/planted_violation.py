@@ -20,7 +20,6 @@ PLANTS = {
     "cli/ps.cc": "#include <boost/asio/io_context.hpp>\n",
     "supervisor/session_console.cc": "#include <spdlog/spdlog.h>\n",
     "cli/serve.cc": "#include <systemd/sd-daemon.h>\n",
-    "supervisor/session_monitor.cc": "#include <prometheus/counter.h>\n",
 }
 # Each in two files of a room.
 NAMES = {
