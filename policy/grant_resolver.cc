@@ -47,7 +47,13 @@ absl::Status MountErrno(const Mount& mount, int error) {
   }
 }
 
+// With errno where there is none. Most are canonical as they are written, which one call tells.
 std::optional<std::string> RealPath(const std::string& path) {
+  if (!path.empty() && path[0] == '/' && NormalizeLexically(path) == path) {
+    const SysResult<OwnedFd> found = OpenAt2(
+        AT_FDCWD, path.c_str(), {.flags = O_PATH | O_CLOEXEC, .resolve = kResolveNoSymlinks});
+    if (found.ok()) return path;
+  }
   char buffer[PATH_MAX];
   if (realpath(path.c_str(), buffer) == nullptr) return std::nullopt;
   return std::string(buffer);
@@ -78,6 +84,7 @@ std::string AnchoredGlob(const std::string& path) {
 // that (CVE-2024-42472). What is canonical by now is opened without following links.
 absl::Status CheckLinks(const std::string& path, const std::string& canonical,
                         const std::vector<std::string>& writable) {
+  if (path == canonical) return absl::OkStatus();  // no link on the way
   const std::vector<std::string> walked = WalkedDirectories(path);
   for (const std::string& mount : writable) {
     const bool enters =
