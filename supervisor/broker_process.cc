@@ -163,27 +163,27 @@ absl::Status BrokerProcess::EnterDomain() {
     if (absl::Status assumed = AssumeIdentity(); !assumed.ok()) return assumed;
   }
   if (policy_.session_domain.handled_fs == 0) return absl::OkStatus();  // best_effort, no Landlock
-  absl::StatusOr<LandlockRuleset> session = MakeRuleset(policy_.session_domain, *view_);
-  if (!session.ok()) return session.status();
-  session_ruleset_ = std::make_unique<LandlockRuleset>(*std::move(session));
-  absl::StatusOr<LandlockRuleset> broker = MakeRuleset(policy_.broker_domain, *view_);
-  if (!broker.ok()) return broker.status();
+  absl::StatusOr<SessionRulesets> rulesets =
+      MakeRulesets(policy_.session_domain, policy_.broker_domain, *view_);
+  if (!rulesets.ok()) return rulesets.status();
+  session_ruleset_ = std::make_unique<LandlockRuleset>(std::move(rulesets->session));
+  LandlockRuleset& broker = rulesets->broker;
   if (namespaces_.has_private_view()) {
     const uint64_t read = landlock::kFsReadFile | landlock::kFsReadDir;
     const uint64_t handled = policy_.broker_domain.handled_fs;
-    if (absl::Status added = broker->Allow(view_->proc(), read & handled); !added.ok()) {
+    if (absl::Status added = broker.Allow(view_->proc(), read & handled); !added.ok()) {
       return added;
     }
   }
   for (const MountView& mount : view_->mounts()) {
     if (mount.overlay == nullptr) continue;
     const uint64_t list = landlock::kFsReadDir & policy_.broker_domain.handled_fs;
-    if (absl::Status added = broker->Allow(mount.overlay->upper(), list); !added.ok()) {
+    if (absl::Status added = broker.Allow(mount.overlay->upper(), list); !added.ok()) {
       return added;
     }
   }
   if (!kWalls.broker_landlock) return absl::OkStatus();
-  if (SysStatus restricted = broker->RestrictSelf(); !restricted.ok()) {
+  if (SysStatus restricted = broker.RestrictSelf(); !restricted.ok()) {
     return absl::InternalError(
         absl::StrCat("entering the broker's Landlock domain: ", strerror(restricted.error())));
   }
