@@ -75,7 +75,8 @@ absl::StatusOr<Broker> Broker::Start(const BrokerOptions& options) {
   if (broker.pid_ < 0) return absl::ResourceExhaustedError(absl::StrCat("fork: ", strerror(errno)));
   if (broker.pid_ == 0) {
     broker.events_.Reset();
-    CompiledPolicy policy = *options.policy;
+    // Since the fork there is one for each of us: ours is changed where it lies, and not copied.
+    CompiledPolicy policy = std::move(const_cast<CompiledPolicy&>(*options.policy));
     if (options.terminal) AddTerminal(options.terminal_path, &policy);
     if (broker.shared_memory_) AddSharedMemory(broker.shared_memory_->path(), &policy);
     AddSessionOverlays(*overlays, &policy);
