@@ -78,8 +78,8 @@ int CallContext::CheckObject(Operation operation, const PinnedObject& object) {
   bool by_path = operation == Operation::kMetadata || operation == Operation::kConnect ||
                  DecidesByPath(object.mount);
   if (operation == Operation::kLookUp) by_path = object.mount != nullptr && object.mount->hides();
-  std::string path;
-  if (by_path) {
+  std::string path = by_path ? object.place : std::string();
+  if (by_path && path.empty()) {
     SysResult<std::string> real = resolver_.PathForRules(object.fd.get(), object.mount);
     if (!real.ok()) {
       return refusal_.Note(real.error(), "the object is not where it was resolved").value;

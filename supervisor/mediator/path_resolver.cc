@@ -62,9 +62,23 @@ SysResult<PinnedObject> PathResolver::QuickOutside(const std::string& path, bool
   if (!opened.ok()) return Errno(opened.error());
   std::string_view below;
   for (const SystemGrant& grant : session_.policy().system) {
-    if (PathIsWithin(real, grant.path, &below)) return Pin(nullptr, std::move(*opened));
+    if (!PathIsWithin(real, grant.path, &below)) continue;
+    SysResult<PinnedObject> object = Pin(nullptr, std::move(*opened));
+    if (object.ok()) object->place = std::move(real);
+    return object;
   }
   return Errno(EXDEV);
+}
+
+// Is ENOENT the answer, whoever walks? Where no link was followed the path is what it says: it
+// leads neither into a mount nor into the /proc of whoever walks. Most names that a program looks
+// for along a search path are not there.
+bool PathResolver::IsPlainlyAbsent(const std::string& path, bool follow) {
+  std::string_view below;
+  if (HasDotDot(path) || PathIsWithin(NormalizeUntilDotDot(path), "/proc", &below)) return false;
+  OpenHow how = PathHow(follow);
+  how.resolve |= kResolveNoSymlinks;
+  return OpenAt2(AT_FDCWD, path.c_str(), how).error() == ENOENT;
 }
 
 PathWalker PathResolver::MakeWalker(const MountView* island, uint64_t extra_resolve) const {
@@ -211,6 +225,7 @@ SysResult<PinnedObject> PathResolver::Object(const CallerPath& path, bool follow
     if (!MayPassHidden(start->walk)) {
       SysResult<PinnedObject> quick = QuickOutside(start->walk, follow);
       if (quick.ok()) return quick;
+      if (quick.error() == ENOENT && IsPlainlyAbsent(start->walk, follow)) return Errno(ENOENT);
     }
     return MakeWalker(nullptr).Object(WalkOrigin(), start->walk, follow);
   }

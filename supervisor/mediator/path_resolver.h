@@ -36,6 +36,7 @@ struct PinnedObject {
   bool through_descriptor =
       false;            // reached by a magic link of a process of this session (/proc/self/fd/1)
   int descriptor = -1;  // its number, when it is a descriptor of the caller itself
+  std::string place;    // outside every mount, where it was found when it was pinned; "": not told
 };
 
 // The directory in which a path's last component stands, pinned, and that component.
@@ -155,6 +156,7 @@ class PathResolver {
   SysResult<OwnedFd> OpenOutside(int base, const std::string& path, const OpenHow& how,
                                  std::string* real) const;
   SysResult<PinnedObject> QuickOutside(const std::string& path, bool follow) const;
+  static bool IsPlainlyAbsent(const std::string& path, bool follow);
 
   // Where names are hidden (path_hiding.cc).
   SysResult<PinnedObject> QuickLookUp(const std::string& path, bool follow) const;

@@ -140,6 +140,15 @@ void SessionView::Judge(std::shared_ptr<const CompiledPolicy> policy) {
   has_nested_mounts_ = std::any_of(mounts_.begin(), mounts_.end(), [this](const MountView& mount) {
     return HasNestedMounts(mount);
   });
+  for (MountView& mount : mounts_) {
+    mount.is_outermost =
+        std::none_of(mounts_.begin(), mounts_.end(), [&mount](const MountView& other) {
+          std::string_view below;
+          return &other != &mount && PathIsWithin(mount.guest(), other.guest(), &below);
+        });
+  }
+  // With `reserve` a mount may be taken off while a call is in it.
+  roots_stay_ = policy_->view.is_private && !policy_->policy.filesystem.reserve;
 }
 
 absl::StatusOr<SessionView> SessionView::With(CompiledMount mount, OwnedFd root) const {
@@ -219,8 +228,17 @@ bool SessionView::MayFollowLink(int directory, const struct stat& link) const {
 const MountView* SessionView::MountOfRealPath(const std::string& path, std::string* rest) const {
   const MountView* best = nullptr;
   size_t best_length = 0;
+  // What is outermost in a private view stands in a root that nobody can change, and others in it.
+  // But it can be removed.
+  const bool roots_stay = roots_stay_ && !path.ends_with(kDeletedSuffix);
+  const auto holds = [&path](const MountView& mount) {
+    std::string_view below;
+    return mount.is_outermost && PathIsWithin(path, mount.guest(), &below);
+  };
+  if (roots_stay && std::none_of(mounts_.begin(), mounts_.end(), holds)) return nullptr;
   for (const MountView& mount : mounts_) {
-    SysResult<std::string> root = mount.root.CurrentPath();
+    const bool stays = roots_stay && mount.is_outermost;
+    SysResult<std::string> root = stays ? mount.guest() : mount.root.CurrentPath();
     std::string_view below;
     if (!root.ok() || root->size() < best_length || !PathIsWithin(path, *root, &below)) continue;
     if (*root == "/") continue;  // no mount is there: it is one that was just taken off

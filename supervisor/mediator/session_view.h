@@ -29,6 +29,7 @@ struct MountView {
   MountRoot root;
   std::shared_ptr<MountQuota> quota;      // null: no limit
   std::shared_ptr<OverlayLimit> overlay;  // likewise
+  bool is_outermost = false;              // lies in no other mount
 
   const std::string& guest() const { return rules->mount.guest; }
   // Must every object be looked at by its real path, because a rule depends on it?
@@ -121,6 +122,7 @@ class SessionView {
   FileCredentials own_credentials_;
   dev_t memory_device_ = 0;
   bool has_nested_mounts_ = false;
+  bool roots_stay_ = false;  // outermost mounts are where their guest paths say
   int protected_regular_ = 0;
   int protected_fifos_ = 0;
   int protected_symlinks_ = 0;
