@@ -85,6 +85,7 @@ struct ViewPlan {
   std::string reason;                // why, in a sentence
   bool as_user = false;              // an ordinary user needs a user namespace for it
   bool moves_mounts = false;         // a host's directory is seen at another path
+  std::string terminal;              // the session's, by the host's path; "": none is given it
   std::vector<std::string> spelled;  // system paths as the policy writes them
   std::vector<WalkedLink> links;     // that lead to what is granted
 };

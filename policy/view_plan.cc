@@ -23,6 +23,8 @@ namespace {
 constexpr char kTemporaryPath[] = "/tmp";
 constexpr char kMultiplexer[] = "/dev/ptmx";
 constexpr char kOwnMultiplexer[] = "/dev/pts/ptmx";
+// Where ttyname(3) finds a terminal that is none of the session's own devpts.
+constexpr char kConsole[] = "/dev/console";
 
 absl::Status InvalidGuest(const Mount& mount, const std::string& what) {
   return absl::InvalidArgumentError(
@@ -368,6 +370,10 @@ std::vector<ViewEntry> PlanViewEntries(const CompiledPolicy& compiled) {
   entries.push_back({.kind = Kind::kProcesses, .path = "/proc"});
   entries.push_back({.kind = Kind::kTerminals, .path = "/dev/pts", .devices = true});
   entries.push_back({.kind = Kind::kLink, .path = kMultiplexer, .source = "pts/ptmx"});
+  if (!compiled.view.terminal.empty() && !IsGranted(compiled, kConsole)) {
+    entries.push_back(
+        {.kind = Kind::kTree, .path = kConsole, .source = compiled.view.terminal, .devices = true});
+  }
   // Where mountinfo is not to be read, programs look here (getmntent(3)).
   entries.push_back({.kind = Kind::kLink, .path = "/etc/mtab", .source = "../proc/self/mounts"});
   entries.push_back({.kind = Kind::kLink, .path = "/dev/fd", .source = "/proc/self/fd"});
@@ -383,6 +389,7 @@ std::vector<ViewEntry> PlanViewEntries(const CompiledPolicy& compiled) {
 CompiledPolicy SeenFromInside(const CompiledPolicy& compiled) {
   CompiledPolicy inside = compiled;
   std::map<std::string, std::string> names = {{kMultiplexer, kOwnMultiplexer}};
+  if (!compiled.view.terminal.empty()) names[compiled.view.terminal] = kConsole;
   for (CompiledMount& each : inside.mounts) {
     Mount& mount = each.mount;
     if (each.is_shared_memory) mount.guest = kSharedMemoryPath;

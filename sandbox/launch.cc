@@ -123,10 +123,8 @@ bool LaunchPlan::SetAttributes() const {
   }
   if (prctl(PR_SET_TIMERSLACK, kTimerSlackNanoseconds) != 0) return false;
   if (personality(PER_LINUX) < 0) return false;
-  // Keys of the caller are not the session's. A user has a quota of keyrings, and a session that
-  // may not use keys needs none.
-  const bool own_keyring = syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, nullptr, 0, 0, 0) >= 0;
-  return own_keyring || !needs_own_keyring;
+  if (!needs_own_keyring) return true;
+  return syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, nullptr, 0, 0, 0) >= 0;
 }
 
 void LaunchPlan::RunChild() const {

@@ -71,7 +71,7 @@ class LaunchPlan {
   std::optional<CapabilitySet> keep_only;  // of the broker's capabilities; nullopt: all
   std::optional<mode_t> umask;             // nullopt: the caller's
   int nice = 0;                            // added
-  bool needs_own_keyring = false;          // else it is taken where the kernel gives one
+  bool needs_own_keyring = false;          // else it stays in the one it has
   std::vector<ResourceLimit> limits;
   int cgroup_procs = -1;  // of the cgroup to enter, -1: it is there already, or there is none
   const LandlockRuleset* ruleset = nullptr;  // nullptr only under best_effort

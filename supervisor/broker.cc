@@ -25,10 +25,17 @@ namespace {
 
 // The broker opens it anew when the session opens /dev/tty, or the terminal by its name.
 void AddTerminal(const std::string& path, CompiledPolicy* policy) {
+  policy->view.terminal = path;
   if (policy->broker_domain.handled_fs == 0) return;
   const uint64_t access = landlock::kFsReadFile | landlock::kFsWriteFile | landlock::kFsIoctlDev;
   policy->broker_domain.grants.push_back(
       {path, access & policy->broker_domain.handled_fs, "the session's terminal"});
+}
+
+// The name of the terminal that it is in the foreground of; "": none.
+std::string CallersTerminal(int standard_input) {
+  char name[64];
+  return ttyname_r(standard_input, name, sizeof(name)) == 0 ? name : "";
 }
 
 // The session's init is one task more than the policy counts.
@@ -78,6 +85,7 @@ absl::StatusOr<Broker> Broker::Start(const BrokerOptions& options) {
     // Since the fork there is one for each of us: ours is changed where it lies, and not copied.
     CompiledPolicy policy = std::move(const_cast<CompiledPolicy&>(*options.policy));
     if (options.terminal) AddTerminal(options.terminal_path, &policy);
+    if (options.foreground) policy.view.terminal = CallersTerminal(options.stdin_fd);
     if (broker.shared_memory_) AddSharedMemory(broker.shared_memory_->path(), &policy);
     AddSessionOverlays(*overlays, &policy);
     const SessionCgroup* cgroup = broker.cgroup_ ? &*broker.cgroup_ : nullptr;

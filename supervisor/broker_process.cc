@@ -1,11 +1,13 @@
 #include "supervisor/broker_process.h"
 
 #include <fcntl.h>
+#include <linux/keyctl.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -85,6 +87,10 @@ absl::Status BrokerProcess::EnterNamespaces() {
   if (!proc.ok()) {
     return absl::FailedPreconditionError(absl::StrCat("/proc: ", strerror(proc.error())));
   }
+  if (options_.terminals_fd >= 0) {
+    SysResult<OwnedFd> terminals = OpenAt(AT_FDCWD, "/dev/pts", O_PATH | O_DIRECTORY);
+    if (terminals.ok()) terminals_ = std::move(*terminals);  // else none of them is opened anew
+  }
   if (absl::Status scored = TakeOomScore(policy_); !scored.ok()) return scored;
   if (absl::Status entered = namespaces_.Enter(memory_, &policy_); !entered.ok()) return entered;
   DieWithParent();
@@ -117,6 +123,9 @@ absl::Status BrokerProcess::Prepare() {
   if (prctl(PR_SET_CHILD_SUBREAPER, 1) != 0) {
     return absl::InternalError(absl::StrCat("PR_SET_CHILD_SUBREAPER: ", strerror(errno)));
   }
+  // Keys of the caller are not the session's, which would find them in a /proc/keys that the broker
+  // opens for it. A user has a quota of keyrings, and who may not use keys needs none.
+  (void)syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, nullptr, 0, 0, 0);
   // The broker's own, opened and looked at before there is a session (trap 53).
   SysResult<OwnedFd> null = OpenAt(AT_FDCWD, "/dev/null", O_RDWR | O_NOFOLLOW);
   SysResult<struct stat> null_info = null.ok() ? Fstat(null->get()) : Errno(null.error());

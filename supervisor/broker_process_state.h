@@ -93,6 +93,7 @@ class BrokerProcess {
   const sigset_t mask_;  // what the command starts with
   OwnedFd signals_;
   OwnedFd null_;
+  OwnedFd terminals_;  // the host's /dev/pts, where the parent makes terminals for the session
   bool hears_parent_;  // of mounts that come, under filesystem.reserve, as long as it lives
   SessionNamespaces namespaces_;
   OwnMemory memory_;

@@ -137,7 +137,7 @@ void BrokerProcess::TakeListener(int channel) {
   for (int fd : policy_.policy.process.keep_fds) close(fd);
   RaiseOwnLimits();
   mediator_ = std::make_unique<Mediator>(*view_, Notifier(std::move(*listener)), audit_.get());
-  mediator_->HearOfTerminals(OwnedFd(options_.terminals_fd));
+  mediator_->HearOfTerminals(OwnedFd(options_.terminals_fd), std::move(terminals_));
   if (options_.counters != nullptr) mediator_->CountIn(options_.counters);
   // What the start took goes back: a fleet's brokers wait, and each would keep it.
   malloc_trim(0);

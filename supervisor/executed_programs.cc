@@ -1,5 +1,7 @@
 #include "supervisor/executed_programs.h"
 
+#include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -10,7 +12,9 @@
 #include <cstring>
 
 #include "absl/strings/str_cat.h"
+#include "sandbox/base/syscalls.h"
 #include "supervisor/broker.h"
+#include "supervisor/mediator/terminals.h"
 
 namespace sessionctl {
 namespace {
@@ -59,11 +63,40 @@ absl::Status ExecutedPrograms::CheckRoom() {
                    " programs; there are no more at once"));
 }
 
+void ExecutedPrograms::SetCommand(pid_t command) {
+  if (!context_.own_view) return;
+  if (SysResult<OwnedFd> pidfd = PidfdOpen(command, 0); pidfd.ok()) command_ = std::move(*pidfd);
+  command_root_ = absl::StrCat("/proc/", command, "/root");
+}
+
+// In the session's own devpts, so that it has a name there. No name of the session's is on the way:
+// it can neither change what lies in its root nor enter another one.
+SysResult<OwnedFd> ExecutedPrograms::OpenOwnMultiplexer() const {
+  SysResult<OwnedFd> root = OpenAt(AT_FDCWD, command_root_.c_str(), O_PATH | O_DIRECTORY);
+  if (!root.ok()) return root;
+  pollfd ended = {.fd = command_.get(), .events = POLLIN};
+  if (!command_.valid() || poll(&ended, 1, 0) != 0) return Errno(ESRCH);  // or somebody else's
+  SysResult<OwnedFd> master = OpenAt2(
+      root->get(), "dev/pts/ptmx",
+      {.flags = O_RDWR | O_NOCTTY | O_CLOEXEC, .resolve = kResolveBeneath | kResolveNoSymlinks});
+  if (!master.ok()) return master;
+  SysResult<struct stat> info = Fstat(master->get());
+  if (!info.ok() || !Terminals::IsMultiplexer(*info)) return Errno(ENOTTY);
+  return master;
+}
+
+SysResult<ProgramStreams> ExecutedPrograms::MakeTerminal(TerminalSize size) const {
+  if (!context_.own_view) return ProgramStreams::MakeTerminal(size, context_.owner);
+  SysResult<OwnedFd> master = OpenOwnMultiplexer();
+  if (!master.ok()) return Errno(master.error());
+  return ProgramStreams::MakeTerminal(size, context_.owner, std::move(*master));
+}
+
 absl::Status ExecutedPrograms::Start(const ControlRequest& request, OwnedFd* stream) {
   if (absl::Status room = CheckRoom(); !room.ok()) return room;
   SysResult<ProgramStreams> streams =
       request.terminal.has_value()
-          ? ProgramStreams::MakeTerminal(*request.terminal, context_.owner)
+          ? MakeTerminal(*request.terminal)
           : ProgramStreams::MakePipes(request.stdin_open, /*apart=*/true, context_.owner);
   if (!streams.ok()) return absl::ErrnoToStatus(streams.error(), "streams for the program");
   const uint32_t id = ++last_id_;
@@ -106,7 +139,8 @@ absl::Status ExecutedPrograms::Ask(const ControlRequest& request, uint32_t id,
 // The broker hears of the terminal before anybody can have it.
 void ExecutedPrograms::Announce(const ProgramStreams& streams) const {
   if (!streams.is_terminal()) return;
-  const uint32_t number = streams.terminal_number();
+  const uint32_t number =
+      streams.terminal_number() | (context_.own_view ? Terminals::kInOwnDevpts : 0);
   // A full pipe: then nobody in the session has ever asked for one.
   if (write(context_.terminals_fd, &number, sizeof(number)) < 0) return;
 }

@@ -28,6 +28,7 @@ struct ExecutionContext {
   std::vector<std::string> environment;  // the session's
   uid_t owner = 0;                       // whom the session runs as
   int terminals_fd = -1;                 // to the broker (mediator/terminals.h); stays the caller's
+  bool own_view = false;                 // the session has a /dev/pts of its own
 };
 
 // With TERM, where nothing says what the terminal is.
@@ -42,6 +43,9 @@ class ExecutedPrograms {
   // Takes the stream over. Errors, for who asks: kFailedPrecondition (no init, or it does not
   // answer), kResourceExhausted, kInvalidArgument (too large).
   absl::Status Start(const ControlRequest& request, OwnedFd* stream);
+
+  // The session's command, which stands in its view; before the first Start().
+  void SetCommand(pid_t command);
 
   void Watch(PollLoop* loop);
   std::optional<Clock::time_point> deadline() const;
@@ -63,6 +67,8 @@ class ExecutedPrograms {
   };
 
   absl::Status CheckRoom();
+  SysResult<OwnedFd> OpenOwnMultiplexer() const;
+  SysResult<ProgramStreams> MakeTerminal(TerminalSize size) const;
   absl::Status Ask(const ControlRequest& request, uint32_t id, ProgramStreams* streams);
   void Announce(const ProgramStreams& streams) const;
   void LookAfter(Program* program, Clock::time_point now);
@@ -74,6 +80,8 @@ class ExecutedPrograms {
   void Finish(Program* program, int wait_status);
 
   ExecutionContext context_;
+  OwnedFd command_;  // a pidfd
+  std::string command_root_;
   const char* init_lost_ = nullptr;  // why
   std::optional<Clock::time_point> tell_at_;
   uint32_t last_id_ = 0;

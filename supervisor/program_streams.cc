@@ -34,9 +34,13 @@ void GiveTo(const OwnedFd& fd, uid_t owner) {
 
 }  // namespace
 
-SysResult<ProgramStreams> ProgramStreams::MakeTerminal(TerminalSize size, uid_t owner) {
+SysResult<ProgramStreams> ProgramStreams::MakeTerminal(TerminalSize size, uid_t owner,
+                                                       OwnedFd master) {
   ProgramStreams streams;
-  streams.output_.Reset(posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC));
+  streams.output_ = std::move(master);
+  if (!streams.output_.valid()) {
+    streams.output_.Reset(posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC));
+  }
   unsigned number = 0;
   int unlocked = 0;
   if (!streams.output_.valid() || ioctl(streams.output_.get(), TIOCSPTLCK, &unlocked) != 0 ||

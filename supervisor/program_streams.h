@@ -18,8 +18,10 @@ namespace sessionctl {
 
 class ProgramStreams {
  public:
-  // A pseudo-terminal. Errors: those of posix_openpt(3) and ioctl(2).
-  static SysResult<ProgramStreams> MakeTerminal(TerminalSize size, uid_t owner);
+  // A pseudo-terminal: of the host's /dev/pts, or the one that `master` was just opened as. Errors:
+  // those of posix_openpt(3) and ioctl(2).
+  static SysResult<ProgramStreams> MakeTerminal(TerminalSize size, uid_t owner,
+                                                OwnedFd master = {});
   // Pipes. `input`: one for standard input, else that is /dev/null. `apart`: one of its own for
   // standard error, else both outputs go into one, in order. Errors: those of pipe2(2).
   static SysResult<ProgramStreams> MakePipes(bool input, bool apart, uid_t owner);

@@ -43,6 +43,9 @@ class SessionConsole {
   using MountRequests = std::function<void(const ControlRequest& request, OwnedFd client)>;
   void TakeMountRequests(MountRequests take) { mount_requests_ = std::move(take); }
 
+  // Its process id, when it has been executed.
+  void SetCommand(pid_t command) { executed_.SetCommand(command); }
+
   // For the next turn of the monitor's loop; `Timeout` in milliseconds, -1: none.
   void Watch(PollLoop* loop);
   int Timeout() const;

@@ -191,7 +191,8 @@ absl::Status Monitor::OpenConsole(BrokerOptions* options, OwnedFd* inits_end) {
                    ExecutionContext{.init = std::move(*init),
                                     .environment = options->environment,
                                     .owner = owner,
-                                    .terminals_fd = terminals_write_.get()});
+                                    .terminals_fd = terminals_write_.get(),
+                                    .own_view = policy_->view.is_private});
   return console_->Listen();
 }
 
@@ -329,7 +330,10 @@ void Monitor::HandleLost(const std::string& why) {
 void Monitor::HandleStarted(const BrokerEvent& event) {
   // `sessionctl kill` signals what is recorded here: a broker that was taken over may name anybody.
   absl::StatusOr<ProcessIdentity> identity = IdentifyProcess(event.pid);
-  if (identity.ok() && ParentOf(event.pid) == broker_->pid()) record_.value.process = *identity;
+  if (identity.ok() && ParentOf(event.pid) == broker_->pid()) {
+    record_.value.process = *identity;
+    console_->SetCommand(event.pid);
+  }
   record_.value.state = SessionState::kRunning;
   record_.value.started = CurrentTimestamp();
   record_.Save();

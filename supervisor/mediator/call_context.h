@@ -55,8 +55,10 @@ class CallContext {
   bool StillWaiting() const { return notifier_.StillWaiting(id_); }
   // Ask instead before a side effect on what a path or descriptor led to: a mount that it may lie
   // in can have been taken off. Then, too, the answer is Reply::CallerGone, before anything was
-  // done.
-  bool MayAct() const { return !view_.over && StillWaiting(); }
+  // done. `has_effect`: else it does not matter whether the caller is there still.
+  bool MayAct(bool has_effect = true) const {
+    return !view_.over && (!has_effect || StillWaiting());
+  }
 
   // The verdict on an existing object; 0 or the errno to answer with. Decided by where the pinned
   // object really is.

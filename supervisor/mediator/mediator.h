@@ -40,7 +40,9 @@ class Mediator {
   Mediator& operator=(const Mediator&) = delete;
 
   // Terminals that the broker's parent makes for the session (terminals.h). Before Start.
-  void HearOfTerminals(OwnedFd numbers) { terminals_.HearOf(std::move(numbers)); }
+  void HearOfTerminals(OwnedFd numbers, OwnedFd directory) {
+    terminals_.HearOf(std::move(numbers), std::move(directory));
+  }
 
   // The session as calls find it. Who replaces it is the broker's main thread.
   CurrentView& view() { return view_; }

@@ -38,17 +38,22 @@ void Terminals::Remember(int master) {
   if (ioctl(master, TIOCGPTN, &number) != 0) return;
   MutexLock lock(&mutex_);
   ForgetDead();
-  Pin(number);
+  PinOwn(number);
 }
 
-void Terminals::Pin(unsigned number) {
-  char path[32];
-  snprintf(path, sizeof(path), "/dev/pts/%u", number);
-  SysResult<OwnedFd> other_end = OpenAt(AT_FDCWD, path, O_PATH | O_NOFOLLOW);
+void Terminals::PinOwn(unsigned number) {
+  SysResult<OwnedFd> directory = OpenAt(AT_FDCWD, "/dev/pts", O_PATH | O_DIRECTORY);
+  if (directory.ok()) Pin(directory->get(), number);
+}
+
+void Terminals::Pin(int directory, unsigned number) {
+  char name[16];
+  snprintf(name, sizeof(name), "%u", number);
+  SysResult<OwnedFd> other_end = OpenAt(directory, name, O_PATH | O_NOFOLLOW);
   if (!other_end.ok()) return;
   SysResult<struct stat> info = Fstat(other_end->get());
   if (!info.ok() || !IsTerminal(*info)) return;
-  terminals_.push_back({info->st_rdev, std::move(*other_end)});
+  terminals_.push_back({info->st_rdev, info->st_dev, std::move(*other_end)});
 }
 
 // Whoever sent a number keeps that terminal open for as long as it is in use.
@@ -56,16 +61,20 @@ void Terminals::HearNew() {
   uint32_t number = 0;
   while (numbers_.valid() &&
          read(numbers_.get(), &number, sizeof(number)) == static_cast<ssize_t>(sizeof(number))) {
-    Pin(number);
+    if ((number & kInOwnDevpts) != 0) {
+      PinOwn(number & ~kInOwnDevpts);
+    } else {
+      Pin(directory_.get(), number);
+    }
   }
 }
 
-SysResult<OwnedFd> Terminals::Find(dev_t device) {
+SysResult<OwnedFd> Terminals::Find(dev_t device, std::optional<dev_t> devpts) {
   MutexLock lock(&mutex_);
   HearNew();
   ForgetDead();
   for (const Terminal& terminal : terminals_) {
-    if (terminal.device != device) continue;
+    if (terminal.device != device || (devpts && terminal.devpts != *devpts)) continue;
     const int fd = fcntl(terminal.other_end.get(), F_DUPFD_CLOEXEC, 0);
     if (fd < 0) return LastErrno();
     return OwnedFd(fd);

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 
 #include <list>
+#include <optional>
 #include <utility>
 
 #include "absl/base/thread_annotations.h"
@@ -33,25 +34,35 @@ class Terminals {
   void Remember(int master);
 
   // Those that the broker's parent makes: their numbers come over this pipe (non-blocking), four
-  // bytes each, before anybody in the session can have one as its terminal. Before the first call.
-  void HearOf(OwnedFd numbers) { numbers_ = std::move(numbers); }
+  // bytes each, before anybody in the session can have one as its terminal. Their other ends lie in
+  // `directory`, the host's /dev/pts, or with this bit where /dev/pts is the session's own, there.
+  // Before the first call.
+  static constexpr uint32_t kInOwnDevpts = 1U << 31;
+  void HearOf(OwnedFd numbers, OwnedFd directory) {
+    numbers_ = std::move(numbers);
+    directory_ = std::move(directory);
+  }
 
-  // The other end, O_PATH, of the session's own live terminal with this device number. ENOENT: it
-  // has none such. What is pinned stays that very terminal, whoever gets the number next:
-  // once it is gone, opening it answers EIO.
-  SysResult<OwnedFd> Find(dev_t device);
+  // The other end, O_PATH, of the session's own live terminal with this device number, in that
+  // devpts (st_dev; several of them number their terminals alike), or in any. ENOENT: it has none
+  // such. What is pinned stays that very terminal, whoever gets the number next: once it is gone,
+  // opening it answers EIO.
+  SysResult<OwnedFd> Find(dev_t device, std::optional<dev_t> devpts);
 
  private:
   struct Terminal {
     dev_t device;
+    dev_t devpts;
     OwnedFd other_end;  // O_PATH: does not keep the terminal alive
   };
 
-  void Pin(unsigned number) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Pin(int directory, unsigned number) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void PinOwn(unsigned number) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void HearNew() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void ForgetDead() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   OwnedFd numbers_;
+  OwnedFd directory_;
   Mutex mutex_;
   std::list<Terminal> terminals_ ABSL_GUARDED_BY(mutex_);
 };

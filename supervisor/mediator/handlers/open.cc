@@ -9,6 +9,7 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include <optional>
 #include <utility>
 
 #include "sandbox/base/syscalls.h"
@@ -97,7 +98,7 @@ class OpenCall {
     if (S_ISLNK(mode)) return Reply::Error(ELOOP);
     if (S_ISDIR(mode) && (Writes() || Has(O_CREAT))) return Reply::Error(EISDIR);
     if (object.mount == nullptr && Terminals::IsTerminal(object.info)) {
-      SysResult<OwnedFd> own = context_.terminals().Find(object.info.st_rdev);
+      SysResult<OwnedFd> own = context_.terminals().Find(object.info.st_rdev, object.info.st_dev);
       if (own.ok()) return OpenOwnTerminal(*own);
     }
     if (int error = Decide(object); error != 0) {
@@ -107,7 +108,9 @@ class OpenCall {
       return OpenTerminal();
     }
     if (Has(O_TRUNC) && context_.DescriptorTableIsFull()) return Reply::Error(EMFILE);
-    if (!context_.MayAct()) return Reply::CallerGone();
+    // Opening for reading does nothing to a file or directory, whoever takes the descriptor.
+    const bool acts = Writes() || !(S_ISREG(mode) || S_ISDIR(mode));
+    if (!context_.MayAct(acts)) return Reply::CallerGone();
     return OpenAnew(object);
   }
 
@@ -153,11 +156,24 @@ class OpenCall {
     return Deliver(std::move(*anew));
   }
 
+  // Two of the session's terminals may have one number, in the host's devpts and in its own.
+  // Whoever has one as its controlling terminal most likely talks through it.
+  std::optional<dev_t> DevptsOf(dev_t terminal) const {
+    for (const int stream : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
+      SysResult<OwnedFd> open = context_.task().Descriptor(stream);
+      SysResult<struct stat> info = open.ok() ? Fstat(open->get()) : Errno(open.error());
+      if (info.ok() && Terminals::IsTerminal(*info) && info->st_rdev == terminal) {
+        return info->st_dev;
+      }
+    }
+    return std::nullopt;
+  }
+
   // /dev/tty is the caller's controlling terminal, not the broker's (trap 28).
   Reply OpenTerminal() {
     SysResult<dev_t> theirs = context_.task().ControllingTerminal();
     if (!theirs.ok() || *theirs == 0) return Reply::Error(ENXIO);
-    SysResult<OwnedFd> own = context_.terminals().Find(*theirs);
+    SysResult<OwnedFd> own = context_.terminals().Find(*theirs, DevptsOf(*theirs));
     if (own.ok()) return OpenOwnTerminal(*own);
     SysResult<dev_t> ours = RemoteTask(context_.session().proc(), getpid()).ControllingTerminal();
     if (!ours.ok() || *ours != *theirs) return Reply::Error(EACCES);
