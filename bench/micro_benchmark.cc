@@ -38,6 +38,7 @@ class Scene {
     Mount mount;
     mount.host = mount.guest = mount.alias = root_ / "mount";
     policy_.mounts.push_back(mount);
+    policy_.filesystem.view = ViewRule::kHost;  // this process stands in it
     fs::current_path(root_ / "mount");
   }
   ~Scene() {

@@ -34,6 +34,11 @@ const std::vector<std::string>& IpcNames() {
   return names;
 }
 
+const std::vector<std::string>& TmpNames() {
+  static const auto& names = *new std::vector<std::string>{"none", "private"};
+  return names;
+}
+
 const std::vector<std::string>& ViewNames() {
   static const auto& names = *new std::vector<std::string>{"auto", "private", "host"};
   return names;
@@ -210,6 +215,9 @@ void AddScalars(const PolicyFlags& flags, SessionPolicy& policy) {
   if (!flags.view.empty()) {
     policy.filesystem.view = static_cast<ViewRule>(IndexOf(ViewNames(), flags.view));
   }
+  if (!flags.tmp.empty()) {
+    policy.filesystem.tmp = static_cast<TmpRule>(IndexOf(TmpNames(), flags.tmp));
+  }
   policy.filesystem.reserve = policy.filesystem.reserve || flags.reserve;
   if (!flags.ipc.empty()) {
     policy.process.ipc = static_cast<IpcRule>(IndexOf(IpcNames(), flags.ipc));
@@ -313,6 +321,10 @@ void AddProcessFlags(CLI::App& app, PolicyFlags& flags) {
   app.add_option("--view", flags.view,
                  "What the session sees: auto, private (a root of its own), or host")
       ->check(CLI::IsMember(ViewNames()))
+      ->group("Policy");
+  app.add_option("--tmp", flags.tmp,
+                 "/tmp in a private view: private (the session's own, in memory), or none")
+      ->check(CLI::IsMember(TmpNames()))
       ->group("Policy");
   app.add_flag("--reserve", flags.reserve,
                "Keep room below /mnt for mounts that are given while the session runs")

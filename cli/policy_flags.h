@@ -23,7 +23,7 @@ struct PolicyFlags {
   std::vector<std::string> allow_groups, deny_groups, capabilities;
   std::vector<std::string> destinations, listen_addresses, unix_sockets;
   std::vector<int> keep_fds;
-  std::string policy_file, scope, working_directory, audit, user, view, ipc, network;
+  std::string policy_file, scope, working_directory, audit, user, view, tmp, ipc, network;
   bool best_effort = false, reserve = false;
   bool dns = false;
   bool unix_datagrams = false;

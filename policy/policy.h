@@ -29,7 +29,7 @@ enum class SymlinkRule { kBeneath, kNone };  // kNone: every link is refused (EL
 enum class HardlinkRule { kAny, kSingle };   // kSingle: a file with two names is refused
 enum class MediationScope { kAuto, kWrites, kAll };
 enum class SharedMemoryRule { kNone, kPrivate };
-// kAuto: private where the policy needs it (a guest path that is not the host's), else the host's.
+// kAuto: private where it can be had, else the host's.
 enum class ViewRule { kAuto, kPrivate, kHost };
 enum class TmpRule { kNone, kPrivate };
 // kAuto: private where that costs nothing (a caller with CAP_SYS_ADMIN), else none.

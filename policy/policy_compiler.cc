@@ -314,16 +314,8 @@ PolicyVariables VariablesOf(const PolicyVariables& caller, const CompiledPolicy&
   return variables;
 }
 
-absl::Status ResolveGrants(const KernelFeatures& features, const PolicyVariables& variables,
-                           CompiledPolicy* compiled) {
-  absl::StatusOr<std::vector<Mount>> mounts =
-      ResolveMounts(compiled->policy, variables, compiled->identity);
-  if (!mounts.ok()) return mounts.status();
-  compiled->policy.mounts = *std::move(mounts);
-  if (absl::Status kept = KeepStateDirectory(variables.state_directory, &compiled->policy.mounts);
-      !kept.ok()) {
-    return kept;
-  }
+absl::Status DecideInView(const KernelFeatures& features, const PolicyVariables& variables,
+                          CompiledPolicy* compiled) {
   if (absl::Status decided = DecideView(features, compiled); !decided.ok()) return decided;
   absl::StatusOr<std::vector<CompiledMount>> compiled_mounts =
       CompileMounts(compiled->policy.mounts);
@@ -343,6 +335,32 @@ absl::Status ResolveGrants(const KernelFeatures& features, const PolicyVariables
   absl::StatusOr<std::string> directory = ChooseWorkingDirectory(*compiled, variables);
   if (!directory.ok()) return directory.status();
   compiled->working_directory = *std::move(directory);
+  return DecideReads(features.landlock_abi, compiled);
+}
+
+// Where the policy leaves the view open it is a private one, unless the machine forbids that or the
+// policy grants what has no place in one.
+absl::Status ResolveGrants(const KernelFeatures& features, const PolicyVariables& variables,
+                           CompiledPolicy* compiled) {
+  absl::StatusOr<std::vector<Mount>> mounts =
+      ResolveMounts(compiled->policy, variables, compiled->identity);
+  if (!mounts.ok()) return mounts.status();
+  compiled->policy.mounts = *std::move(mounts);
+  if (absl::Status kept = KeepStateDirectory(variables.state_directory, &compiled->policy.mounts);
+      !kept.ok()) {
+    return kept;
+  }
+  if (!LeavesViewOpen(compiled->policy)) return DecideInView(features, variables, compiled);
+  CompiledPolicy attempt = *compiled;
+  attempt.policy.filesystem.view = ViewRule::kPrivate;
+  const absl::Status seen = DecideInView(features, variables, &attempt);
+  if (!seen.ok()) {
+    compiled->view.reason = absl::StrCat("a private one cannot be had: ", seen.message());
+    return DecideInView(features, variables, compiled);
+  }
+  attempt.policy.filesystem.view = ViewRule::kAuto;
+  attempt.view.reason = "nothing speaks against it";
+  *compiled = std::move(attempt);
   return absl::OkStatus();
 }
 
@@ -383,7 +401,6 @@ absl::StatusOr<CompiledPolicy> CompilePolicy(const SessionPolicy& policy,
   if (status.ok()) {
     status = ResolveGrants(features, VariablesOf(variables, compiled), &compiled);
   }
-  if (status.ok()) status = DecideReads(features.landlock_abi, &compiled);
   if (status.ok()) {
     absl::StatusOr<NetworkPlan> network =
         PlanNetwork(policy.network, features.landlock_abi, variables.network);

@@ -229,8 +229,8 @@ std::vector<PolicyKey<SessionPolicy>> SectionKeys() {
                  {"none", "private"},
                  [](P& policy) -> SharedMemoryRule& { return policy.filesystem.shared_memory; }),
       EnumKey<P>("filesystem", "view",
-                 "What of the machine the session sees: a root of its own where the policy needs "
-                 "it, always, or the host's.",
+                 "What of the machine the session sees: a root of its own where that can be had, "
+                 "always, or the host's.",
                  {"auto", "private", "host"},
                  [](P& policy) -> ViewRule& { return policy.filesystem.view; }),
       EnumKey<P>("filesystem", "tmp",

@@ -95,7 +95,18 @@ void WarnOfOtherOwners(const Mount& mount, CompiledPolicy* compiled) {
                    "what is not the user's own cannot be changed there (EOVERFLOW)"));
 }
 
-// Where `view` leaves it open, what the policy asks for decides.
+// Why the policy needs a view of the session's own; "": it does not.
+std::string ReasonForPrivateView(const SessionPolicy& policy) {
+  const std::vector<Mount>& mounts = policy.mounts;
+  const auto moved = std::find_if(mounts.begin(), mounts.end(), HasGuestOfItsOwn);
+  if (moved != mounts.end()) {
+    return absl::StrCat("mount ", moved->host, " is seen at ", moved->guest);
+  }
+  const auto overlay = std::find_if(mounts.begin(), mounts.end(), IsOverlay);
+  if (overlay != mounts.end()) return absl::StrCat("mount ", overlay->host, " is an overlay");
+  return policy.filesystem.reserve ? "mounts may be given later (filesystem.reserve)" : "";
+}
+
 absl::Status ChooseView(CompiledPolicy* compiled) {
   const std::vector<Mount>& mounts = compiled->policy.mounts;
   const auto moved = std::find_if(mounts.begin(), mounts.end(), HasGuestOfItsOwn);
@@ -125,17 +136,10 @@ absl::Status ChooseView(CompiledPolicy* compiled) {
       return absl::OkStatus();
     case ViewRule::kAuto: break;
   }
-  const bool reserve = compiled->policy.filesystem.reserve;
-  view.is_private = moved != mounts.end() || overlay != mounts.end() || reserve;
-  if (moved != mounts.end()) {
-    view.reason = absl::StrCat("mount ", moved->host, " is seen at ", moved->guest);
-  } else if (overlay != mounts.end()) {
-    view.reason = absl::StrCat("mount ", overlay->host, " is an overlay");
-  } else if (reserve) {
-    view.reason = "mounts may be given later (filesystem.reserve)";
-  } else {
-    view.reason = "every mount is seen at the host's path";
-  }
+  const std::string needed = ReasonForPrivateView(compiled->policy);
+  if (needed.empty()) return absl::OkStatus();
+  view.is_private = true;
+  view.reason = needed;
   return absl::OkStatus();
 }
 
@@ -295,12 +299,15 @@ absl::Status DecideView(const KernelFeatures& features, CompiledPolicy* compiled
   for (const Mount& mount : mounts) {
     if (IsOverlay(mount)) WarnOfOtherOwners(mount, compiled);
   }
-  const std::string in_the_way = WhatForbidsUserNamespaces();
-  if (in_the_way.empty()) return absl::OkStatus();
+  if (features.user_namespace_obstacle.empty()) return absl::OkStatus();
   return absl::FailedPreconditionError(absl::StrCat(
       "policy: a view of the session's own is needed (", compiled->view.reason,
       "), and for an ordinary user a user namespace with it, which this machine forbids: ",
-      in_the_way));
+      features.user_namespace_obstacle));
+}
+
+bool LeavesViewOpen(const SessionPolicy& policy) {
+  return policy.filesystem.view == ViewRule::kAuto && ReasonForPrivateView(policy).empty();
 }
 
 absl::Status CompleteView(CompiledPolicy* compiled) {

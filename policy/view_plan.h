@@ -18,6 +18,10 @@ namespace sessionctl {
 // way).
 absl::Status DecideView(const KernelFeatures& features, CompiledPolicy* compiled);
 
+// Does a policy whose mounts are resolved neither name a view nor ask for what only a private one
+// gives? DecideView() takes the host's for it.
+bool LeavesViewOpen(const SessionPolicy& policy);
+
 // With the system grants: what of them has no place in a private view, which links lead to them,
 // and whether /tmp is the session's own. Errors: kInvalidArgument.
 absl::Status CompleteView(CompiledPolicy* compiled);

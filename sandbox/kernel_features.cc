@@ -14,7 +14,10 @@
 #include <unistd.h>
 
 #include <array>
+#include <cerrno>
 #include <cstdint>
+#include <cstring>
+#include <string>
 
 #include "sandbox/base/syscalls.h"
 #include "sandbox/cgroup.h"
@@ -84,15 +87,18 @@ ChildFindings ProbeListener() {
   return findings;
 }
 
-// Reports, then stays until the parent has looked at it and closed its end. Async-signal-safe.
-[[noreturn]] void RunChild(int socket) {
+// Reports, then stays until the parent has looked at it and closed its end: what makes namespaces
+// cannot be looked at any more. Its exit code is the error of making them.
+[[noreturn]] void RunChild(int socket, bool makes_namespaces) {
   remote_word = kRemoteMagic;
   const ChildFindings findings = ProbeListener();
   if (write(socket, &findings, sizeof(findings)) != sizeof(findings)) _exit(1);
   char end;
   while (read(socket, &end, 1) < 0 && errno == EINTR) {
   }
-  _exit(0);
+  if (!makes_namespaces) _exit(0);
+  // Without one for mounts, whose end would take milliseconds.
+  _exit(EnterNamespacesAsUser(CLONE_NEWIPC).error());
 }
 
 bool CanReadMemory(pid_t pid) {
@@ -108,9 +114,19 @@ bool CanTakeDescriptor(pid_t pid, int fd) {
   return pidfd.ok() && PidfdGetfd(pidfd->get(), fd).ok();
 }
 
-void Reap(pid_t pid) {
-  while (waitpid(pid, nullptr, 0) < 0 && errno == EINTR) {
+// Its exit code; EINTR: it was killed.
+int Reap(pid_t pid) {
+  int status = 0;
+  while (waitpid(pid, &status, 0) < 0 && errno == EINTR) {
   }
+  return WIFEXITED(status) ? WEXITSTATUS(status) : EINTR;
+}
+
+// `error`: of making namespaces, 0 if that went well.
+std::string UserNamespaceObstacle(int error) {
+  const std::string known = WhatForbidsUserNamespaces();
+  if (!known.empty() || error == 0) return known;
+  return std::string("making and mapping one: ") + strerror(error);
 }
 
 void ProbeWithChild(KernelFeatures& features) {
@@ -122,7 +138,7 @@ void ProbeWithChild(KernelFeatures& features) {
   if (child < 0) return;
   if (child == 0) {
     ours.Reset();
-    RunChild(theirs.get());
+    RunChild(theirs.get(), !features.ipc_namespaces);
   }
   const int shared_fd = theirs.get();
   theirs.Reset();
@@ -140,7 +156,8 @@ void ProbeWithChild(KernelFeatures& features) {
     features.seccomp_user_notif = false;  // killed before it could tell
   }
   ours.Reset();
-  Reap(child);
+  const int error = Reap(child);
+  if (!features.ipc_namespaces) features.user_namespace_obstacle = UserNamespaceObstacle(error);
 }
 
 bool ProbeOpenat2() {
@@ -253,7 +270,8 @@ void AppendOtherReports(const KernelFeatures& f, std::vector<FeatureReport>& rep
   AppendCgroupReports(f.cgroup, reports);
   reports.push_back(
       {"user_namespaces", f.user_namespaces, false, "",
-       "an ordinary user's process.ipc = \"private\"",
+       "an ordinary user's view is the host's (filesystem.view), and process.ipc = \"private\" "
+       "cannot be had",
        "kernel.unprivileged_userns_clone=1, user.max_user_namespaces > 0, no AppArmor "
        "restriction on them"});
 }

@@ -31,13 +31,16 @@ struct KernelFeatures {
   bool memfd_noexec_seal = false;  // 6.3: MFD_NOEXEC_SEAL
   bool ipc_namespaces = false;     // this process may make one without a user namespace
   CgroupFeatures cgroup;
+  // What keeps this process from namespaces of its own by way of a user namespace; "": nothing, or
+  // it needs none.
+  std::string user_namespace_obstacle;
   bool user_namespaces = false;  // an unprivileged process may make one (informative)
 };
 
 // Probes the running kernel for what a session start needs. Forks one short-lived child that
-// installs a real filter (no flag is believed from a version number); about a millisecond, so every
-// `run` and `spawn` can afford it. Call it from a single-threaded process. Leaves `user_namespaces`
-// false: nothing a session does needs them.
+// installs a real filter, and makes namespaces as an ordinary user has to (no flag is believed from
+// a version number); about a millisecond, so every `run` and `spawn` can afford it. Call it from a
+// single-threaded process. Leaves `user_namespaces` false.
 KernelFeatures ProbeKernelFeatures();
 
 // May an unprivileged process make a user namespace? Forks a child that tries; for `doctor` only.

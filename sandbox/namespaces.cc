@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <linux/capability.h>
+#include <mntent.h>
 #include <sched.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
@@ -10,6 +11,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstring>
+#include <memory>
 #include <string>
 #include <utility>
 
@@ -30,6 +32,22 @@ SysStatus MapId(const char* path, unsigned id) {
   char text[64];
   snprintf(text, sizeof(text), "%u %u 1\n", id, id);
   return WriteProcFile(path, text);
+}
+
+// A directory that is always empty: what lies over it hides nothing.
+constexpr char kEmptyPartOfProc[] = "/proc/sys/fs/binfmt_misc";
+
+// In a user namespace the kernel mounts no /proc that shows what the caller's does not
+// (mount_too_revealing, fs/namespace.c).
+std::string CoveredPartOfProc() {
+  const std::unique_ptr<FILE, int (*)(FILE*)> mounts(setmntent("/proc/self/mounts", "re"),
+                                                     endmntent);
+  if (mounts == nullptr) return "";
+  while (const mntent* entry = getmntent(mounts.get())) {
+    const std::string path = entry->mnt_dir;
+    if (path.starts_with("/proc/") && path != kEmptyPartOfProc) return path;
+  }
+  return "";
 }
 
 }  // namespace
@@ -76,7 +94,8 @@ std::string WhatForbidsUserNamespaces() {
     std::replace(sysctl.begin(), sysctl.end(), '/', '.');
     return "sysctl " + sysctl + " = " + forbids;
   }
-  return "";
+  const std::string covered = CoveredPartOfProc();
+  return covered.empty() ? "" : "a mount at " + covered + ", which a new /proc would not have";
 }
 
 }  // namespace sessionctl

@@ -33,8 +33,9 @@ SysStatus EnterNamespacesAsUser(int flags);
 // ESRCH; ENOTTY below that kernel.
 SysResult<pid_t> TranslateProcessId(int id_namespace, pid_t number);
 
-// What on this machine may keep an ordinary user from making user namespaces, by its name: a sysctl
-// and its value, or AppArmor's; "" when nothing is known to.
+// What on this machine may keep an ordinary user from making user namespaces or a /proc in them, by
+// its name: a sysctl and its value, AppArmor's, or what a container has put over /proc; "" when
+// nothing is known to.
 std::string WhatForbidsUserNamespaces();
 
 }  // namespace sessionctl

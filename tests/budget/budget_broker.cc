@@ -46,6 +46,7 @@ int Serve(char** caller, const std::string& directory) {
   Mount mount;
   mount.host = mount.guest = mount.alias = directory;
   policy.mounts.push_back(mount);
+  policy.filesystem.view = ViewRule::kHost;  // this process stands in it
   absl::StatusOr<CompiledPolicy> compiled =
       CompilePolicy(policy, {"budget", "nobody"}, ProbeKernelFeatures(), MediatedCalls());
   if (!compiled.ok()) Fail(compiled.status().ToString());

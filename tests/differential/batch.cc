@@ -152,8 +152,9 @@ std::string Batch::ProgramRoot(size_t index) const { return mount_ + "/p" + std:
 std::vector<std::string> Batch::CommandLine(Way way) const {
   std::vector<std::string> argv;
   if (way != Way::kBare) {
-    argv = {"sessionctl", "run", "--mount", mount_, "--scope", way == Way::kAll ? "all" : "writes",
-            "--keep-fd",  "3"};
+    argv = {
+        "sessionctl", "run",  "--mount",   mount_, "--scope", way == Way::kAll ? "all" : "writes",
+        "--view",     "host", "--keep-fd", "3"};
     argv.insert(argv.end(), setting_.session_args.begin(), setting_.session_args.end());
     argv.push_back("--");
   }

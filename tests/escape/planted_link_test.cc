@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "tests/escape/attack.h"
+#include "tests/harness/session.h"
 #include "tests/harness/user_and_view.h"
 
 namespace escape {
@@ -124,6 +125,34 @@ TEST(PlantedLink, CallsOnTheLinkItselfWorkInSession) {
   for (size_t i = 0; i < 8; ++i) EXPECT_EQ(made.results[i].error, expected[i]) << made.raw;
   EXPECT_EQ(made.results[7].text, "legitimate\n");
   EXPECT_FALSE(scene.vault().CheckAndReset()) << scene.vault().first_difference();
+}
+
+// Landlock asks what is read, not how it was found: its own environment is the session's to read.
+TEST(PlantedLink, ReadsAreLedOutWhereTheyAreNativeOnly) {
+  AttackScene scene;
+  const Steps setup = scene.RunBare("symlink /proc/self/environ input , symlink /etc/passwd other");
+  ASSERT_EQ(setup.LastError(), "OK");
+  const struct {
+    const char* view;
+    const char* scope;
+    bool led_out;
+  } cases[] = {{"host", "auto", true},
+               {"host", "all", false},
+               {"private", "auto", false},
+               {"private", "all", false}};
+  for (const auto& each : cases) {
+    SCOPED_TRACE(testing::Message() << each.view << " " << each.scope);
+    harness::SessionFlags flags;
+    flags.mounts = {scene.mount()};
+    flags.scope = each.scope;
+    flags.extra = {"--view", each.view};
+    for (const char* link : {"input", "other"}) {
+      const harness::Outcome read =
+          harness::RunEither(flags, {.argv = {"/bin/cat", link}, .directory = scene.mount()});
+      EXPECT_LT(read.exit_code, 125) << read.err;
+      EXPECT_EQ(read.exit_code == 0, each.led_out) << link << " " << read.err;
+    }
+  }
 }
 
 TEST(InsideLink, RelativeAndAbsoluteOnesWorkInSession) {

@@ -21,6 +21,18 @@ void Append(std::vector<std::string>& argv, const char* flag,
   }
 }
 
+// By its name, or by what only a private one gives: a guest path, an overlay, room for mounts.
+bool ChoosesView(const SessionFlags& flags) {
+  const auto needs_private = [](const std::string& mount) {
+    return mount.find(":/") != std::string::npos || mount.find(":overlay") != std::string::npos;
+  };
+  const auto chooses = [](const std::string& flag) {
+    return flag == "--view" || flag == "--reserve";
+  };
+  return std::any_of(flags.mounts.begin(), flags.mounts.end(), needs_private) ||
+         std::any_of(flags.extra.begin(), flags.extra.end(), chooses);
+}
+
 }  // namespace
 
 std::string SessionctlPath() { return FromEnvironment("SESSIONCTL", Built("sessionctl")); }
@@ -36,9 +48,7 @@ std::vector<std::string> SessionArgv(const SessionFlags& flags,
   Append(all, "--rox", flags.read_exec);
   Append(all, "--deny", flags.deny);
   if (!flags.scope.empty()) Append(all, "--scope", {flags.scope});
-  const bool names_view =
-      std::find(flags.extra.begin(), flags.extra.end(), "--view") != flags.extra.end();
-  if (InPrivateView() && !names_view) Append(all, "--view", {"private"});
+  if (!ChoosesView(flags)) Append(all, "--view", {InPrivateView() ? "private" : "host"});
   all.insert(all.end(), flags.extra.begin(), flags.extra.end());
   all.push_back("--");
   all.insert(all.end(), argv.begin(), argv.end());

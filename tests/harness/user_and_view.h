@@ -3,7 +3,7 @@
 // between them (a list of variables does not survive gtest_discover_tests):
 //
 //   ordinary   the whole program runs as a user who is not root
-//   private    sessions that name no view get a private one
+//   private    sessions that name no view get a private one, else the host's
 #ifndef TESTS_HARNESS_USER_AND_VIEW_H_
 #define TESTS_HARNESS_USER_AND_VIEW_H_
 

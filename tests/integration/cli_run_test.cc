@@ -201,7 +201,7 @@ TEST_F(RunTest, SignalsToUsAreForwarded) {
 
 TEST_F(RunTest, StopOfTheCommandStopsUsAndContinueContinuesBoth) {
   const pid_t pid =
-      Start({"run", "--mount", mount_, "--workdir", mount_, "--", "sh", "-c",
+      Start({"run", "--view", "host", "--mount", mount_, "--workdir", mount_, "--", "sh", "-c",
              "echo $$ > pid.new; mv pid.new pid; while ! [ -e go ]; do sleep 0.05; done; exit 5"});
   ASSERT_TRUE(Appears("pid"));
   const pid_t command = static_cast<pid_t>(std::stol(ReadWholeFile(mount_ + "/pid")));
@@ -216,7 +216,7 @@ TEST_F(RunTest, StopOfTheCommandStopsUsAndContinueContinuesBoth) {
 
 TEST_F(RunTest, KilledSessionctlTakesTheWholeTreeAlong) {
   const pid_t pid =
-      Start({"run", "--mount", mount_, "--workdir", mount_, "--", "sh", "-c",
+      Start({"run", "--view", "host", "--mount", mount_, "--workdir", mount_, "--", "sh", "-c",
              "setsid sh -c 'echo $$ > pid.new; mv pid.new pid; exec sleep 1000' & wait"});
   ASSERT_TRUE(Appears("pid"));
   const pid_t daemon = static_cast<pid_t>(std::stol(ReadWholeFile(mount_ + "/pid")));

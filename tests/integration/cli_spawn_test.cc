@@ -111,7 +111,7 @@ TEST_P(SpawnTest, StartErrorsGiveTheirCodeAndTheSession) {
 TEST_P(SpawnTest, CountStartsThatManyWithNames) {
   const CliResult spawned =
       Cli({"spawn", "--count", "20", "--name", "many", "--mount", mount_, "--workdir", mount_,
-           "--cmd", "sh", "--", "-c", "echo x > f.$$; sleep 1000"});
+           "--cmd", "sh", "--", "-c", "mktemp f.XXXXXX; sleep 1000"});
   ASSERT_EQ(spawned.exit_code, 0) << spawned.err;
   const std::vector<std::string> ids = Lines(spawned.out);
   EXPECT_EQ(std::set<std::string>(ids.begin(), ids.end()).size(), 20U);
@@ -153,7 +153,8 @@ TEST_P(SpawnTest, StopIsPoliteFirst) {
 }
 
 TEST_P(SpawnTest, StopEndsTheWholeTreeOfWhoDoesNotListen) {
-  const std::string id = SpawnShell(std::string("trap '' TERM; ") + kDaemonScript);
+  const std::string id =
+      SpawnShell(std::string("trap '' TERM; ") + kDaemonScript, {"--view", "host"});
   ASSERT_TRUE(Appears("daemon") && Appears("child"));
   EXPECT_EQ(Cli({"stop", "--timeout", "0.2", id}).exit_code, 0);
   EXPECT_EQ(Inspect(id, "state"), "\"exited\"");
@@ -182,13 +183,14 @@ TEST_P(SpawnTest, KillSendsTheSignal) {
 TEST_P(SpawnTest, DaemonsEndWithTheCommand) {
   const std::string id = SpawnShell(
       "setsid sh -c 'echo $$ > daemon.new; mv daemon.new daemon; exec sleep 1000' & "
-      "while ! [ -e daemon ]; do sleep 0.05; done; exit 0");
+      "while ! [ -e daemon ]; do sleep 0.05; done; exit 0",
+      {"--view", "host"});
   EXPECT_EQ(Wait(id), "0\n");
   EXPECT_FALSE(Alive(PidIn("daemon")));
 }
 
 TEST_P(SpawnTest, KilledBrokerTakesTheWholeTreeAlong) {
-  const std::string id = SpawnShell(kDaemonScript);
+  const std::string id = SpawnShell(kDaemonScript, {"--view", "host"});
   ASSERT_TRUE(Appears("daemon") && Appears("child"));
   const pid_t command = PidOf(id, "process");
   ASSERT_EQ(kill(PidOf(id, "broker"), SIGKILL), 0);
@@ -199,7 +201,7 @@ TEST_P(SpawnTest, KilledBrokerTakesTheWholeTreeAlong) {
 }
 
 TEST_P(SpawnTest, KilledMonitorTakesTheWholeTreeAlong) {
-  const std::string id = SpawnShell(kDaemonScript);
+  const std::string id = SpawnShell(kDaemonScript, {"--view", "host"});
   ASSERT_TRUE(Appears("daemon") && Appears("child"));
   const pid_t command = PidOf(id, "process");
   ASSERT_EQ(kill(PidOf(id, "monitor"), SIGKILL), 0);

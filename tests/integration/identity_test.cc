@@ -225,7 +225,7 @@ TEST_F(RootIdentityTest, ProcessesOfOtherUsersInsideEndWithTheSession) {
   // Started by what became somebody else: root without CAP_KILL could not end them.
   const CliResult result =
       Inside("setpriv --reuid 65534 --regid 65534 --clear-groups sleep 1000 & echo $!",
-             {"--capability", "setuid", "--capability", "setgid"});
+             {"--view", "host", "--capability", "setuid", "--capability", "setgid"});
   EXPECT_EQ(result.exit_code, 0) << result.err;
   EXPECT_FALSE(Alive(static_cast<pid_t>(std::stol(result.out))));
 }

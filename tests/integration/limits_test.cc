@@ -103,7 +103,7 @@ TEST_P(LimitsTest, WallTimeTellsTheCommandThenEndsAll) {
   ExpectEnd(result, "wall_time", 124);
   EXPECT_EQ(result.out, "bye\n");
   // It does not, and has daemons.
-  result = Run(Policy("wall_time = \"1s\"\ngrace = \"200ms\""), R"sh(
+  result = Run(Policy("wall_time = \"1s\"\ngrace = \"200ms\"\n[filesystem]\nview = \"host\""), R"sh(
     (setsid sh -c 'trap "" TERM; echo $$ > daemon; while :; do sleep 1; done' &)
     trap '' TERM; while :; do sleep 1; done)sh");
   ExpectEnd(result, "wall_time", 124);

@@ -233,17 +233,21 @@ TEST_P(PrivateViewTest, ProgramsStartInSpawnedSessionsToo) {
   EXPECT_EQ(Inspect(id, "state"), "\"exited\"");
 }
 
-TEST_P(PrivateViewTest, KilledBrokerTakesTheWholeTreeAlong) {
-  const std::string id =
-      Spawn({"--mount", mount_ + ":/mnt/data", "--workdir", "/mnt/data", "--cmd", "sh", "--", "-c",
-             "setsid sh -c 'while :; do echo alive >> log; sleep 0.05; done' & "
-             "sleep 1000"});
-  ASSERT_TRUE(Eventually([&] { return fs::exists(mount_ + "/log"); }));
-  ASSERT_EQ(kill(std::stoi(Inspect(id, "broker.pid")), SIGKILL), 0);
-  ASSERT_TRUE(Eventually([&] { return Inspect(id, "state") == "\"lost\""; }));
-  const auto size = fs::file_size(mount_ + "/log");
-  usleep(300'000);
-  EXPECT_EQ(fs::file_size(mount_ + "/log"), size);
+TEST_P(PrivateViewTest, KilledBrokerOrMonitorTakesTheWholeTreeAlong) {
+  for (const char* guard : {"broker.pid", "monitor.pid"}) {
+    SCOPED_TRACE(guard);
+    const std::string id = Spawn({"--mount", mount_ + ":/mnt/data", "--workdir", "/mnt/data",
+                                  "--cmd", "sh", "--", "-c",
+                                  std::string("setsid sh -c 'while :; do echo alive >> ") + guard +
+                                      "; sleep 0.05; done' & sleep 1000"});
+    const std::string log = mount_ + "/" + guard;
+    ASSERT_TRUE(Eventually([&] { return fs::exists(log); }));
+    ASSERT_EQ(kill(std::stoi(Inspect(id, guard)), SIGKILL), 0);
+    ASSERT_TRUE(Eventually([&] { return Inspect(id, "state") == "\"lost\""; }));
+    const auto size = fs::file_size(log);
+    usleep(300'000);
+    EXPECT_EQ(fs::file_size(log), size);
+  }
 }
 
 TEST_P(PrivateViewTest, TasksOfTheSessionAreChangedByItsOwnNumbers) {

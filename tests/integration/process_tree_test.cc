@@ -37,7 +37,7 @@ class ProcessTreeTest : public CliTest {
 TEST_F(ProcessTreeTest, EverythingEndsWithTheCommand) {
   harness::CopyProgram(harness::TestcasePath("leaderless"), InMount("daemon"));
   const CliResult result =
-      Cli({"run", "--mount", mount_, "--workdir", mount_, "--", "sh", "-c", R"sh(
+      Cli({"run", "--view", "host", "--mount", mount_, "--workdir", mount_, "--", "sh", "-c", R"sh(
     keep() { echo $1 > $2.new; mv $2.new $2; }
     setsid sh -c 'echo $$ > own.new; mv own.new own; exec sleep 1000' &
     sh -c 'trap "" HUP INT TERM; echo $$ > deaf.new; mv deaf.new deaf; while :; do sleep 1; done' &
@@ -57,8 +57,8 @@ TEST_F(ProcessTreeTest, EverythingEndsWithTheCommand) {
 }
 
 TEST_F(ProcessTreeTest, OrphansAreReaped) {
-  const pid_t session =
-      Start({"run", "--mount", mount_, "--workdir", mount_, "--", "sh", "-c", R"sh(
+  const pid_t session = Start(
+      {"run", "--view", "host", "--mount", mount_, "--workdir", mount_, "--", "sh", "-c", R"sh(
     i=0; while [ $i -lt 50 ]; do (sh -c 'echo $$ >> orphans' &); i=$((i + 1)); done
     while [ $(wc -l < orphans) -lt 50 ]; do sleep 0.01; done
     : > made; while ! [ -e end ]; do sleep 0.01; done)sh"});
@@ -94,8 +94,8 @@ TEST_F(ProcessTreeTest, BrokerKeepsNothing) {
     }
     load 20 && : > warm && while ! [ -e go ]; do sleep 0.05; done
     load 120 && : > done && while ! [ -e end ]; do sleep 0.05; done)sh";
-  const std::string id =
-      Spawn({"--mount", mount_, "--workdir", mount_, "--scope", "all", "--", "bash", "-c", load});
+  const std::string id = Spawn({"--view", "host", "--mount", mount_, "--workdir", mount_, "--scope",
+                                "all", "--", "bash", "-c", load});
   ASSERT_TRUE(Eventually([&] { return Inspect(id, "state") == "\"running\""; }));
   const pid_t broker = harness::BrokerOf(static_cast<pid_t>(std::stol(Inspect(id, "process.pid"))));
   ASSERT_GT(broker, 0);
@@ -127,8 +127,8 @@ TEST_F(ProcessTreeTest, SixteenSessionsShareAMount) {
   for (int i = 0; i < 16; ++i) {
     const std::string own = InMount("own" + std::to_string(i));
     harness::MakeDirectory(own);
-    sessions.push_back(Start({"run", "--mount", mount_, "--workdir", own, "--scope", "all", "--",
-                              "../parallel_calls", "threads", "8", "5"}));
+    sessions.push_back(Start({"run", "--view", "host", "--mount", mount_, "--workdir", own,
+                              "--scope", "all", "--", "../parallel_calls", "threads", "8", "5"}));
   }
   for (const pid_t session : sessions) EXPECT_EQ(AwaitExit(session), 0);
 }

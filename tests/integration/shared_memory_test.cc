@@ -8,6 +8,8 @@
 #include <filesystem>
 #include <fstream>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "tests/integration/cli_runner.h"
 
@@ -24,8 +26,10 @@ class SharedMemoryTest : public CliTest {
   }
 
   // With scope "all" even opens for reading are the broker's, so that a shell can be the program.
-  CliResult Shell(const std::string& script) {
-    return Cli({"run", "--scope", "all", "--mount", mount_, "--", "sh", "-c", script});
+  CliResult Shell(const std::string& script, std::vector<std::string> flags = {}) {
+    flags.insert(flags.begin(), {"run", "--scope", "all", "--mount", mount_});
+    flags.insert(flags.end(), {"--", "sh", "-c", script});
+    return Cli(flags);
   }
 
   // As the product names them: whose, made by whom.
@@ -67,7 +71,8 @@ TEST_F(SharedMemoryTest, OnlyRegularFilesAreMade) {
 TEST_F(SharedMemoryTest, NothingIsLeftBehind) {
   const CliResult result = Shell(
       "echo x >/dev/shm/kept; exec 3</dev/shm/kept; chmod 0 /dev/shm; "
-      "readlink /proc/self/fd/3");
+      "readlink /proc/self/fd/3",
+      {"--view", "host"});
   ASSERT_EQ(result.out.rfind(std::string(kShm) + "/sessionctl-", 0), 0U)
       << result.out << result.err;
   const std::string file = result.out.substr(0, result.out.size() - 1);
@@ -76,7 +81,7 @@ TEST_F(SharedMemoryTest, NothingIsLeftBehind) {
 
 TEST_F(SharedMemoryTest, KilledSessionTakesNoMemoryAlong) {
   const pid_t run =
-      Start({"run", "--scope", "all", "--mount", mount_, "--", "sh", "-c",
+      Start({"run", "--view", "host", "--scope", "all", "--mount", mount_, "--", "sh", "-c",
              "echo x >/dev/shm/kept; exec 3</dev/shm/kept; cd " + mount_ +
                  "; readlink /proc/self/fd/3 >where.new; mv where.new where; sleep 1000"});
   ASSERT_TRUE(Eventually([&] { return access((mount_ + "/where").c_str(), F_OK) == 0; }));
@@ -142,10 +147,13 @@ TEST_F(SharedMemoryTest, CleaningFollowsNoPlantedLinkAndTakesNobodyElsesDirector
 TEST_F(SharedMemoryTest, PolicyMayRefuseIt) {
   std::ofstream(scratch_ + "/policy.toml") << "version = 1\nextends = [\"minimal\"]\n"
                                               "[filesystem]\nexec = [\"/usr\", \"/bin\"]\n";
-  const CliResult result = Cli({"run", "--policy", scratch_ + "/policy.toml", "--mount", mount_,
-                                "--", "sh", "-c", "echo x >/dev/shm/x"});
-  EXPECT_NE(result.exit_code, 0);
-  EXPECT_NE(result.err.find("Permission denied"), std::string::npos) << result.err;
+  for (const auto& [view, error] :
+       {std::pair("host", "Permission denied"), std::pair("private", "Directory nonexistent")}) {
+    const CliResult result = Cli({"run", "--view", view, "--policy", scratch_ + "/policy.toml",
+                                  "--mount", mount_, "--", "sh", "-c", "echo x >/dev/shm/x"});
+    EXPECT_NE(result.exit_code, 0);
+    EXPECT_NE(result.err.find(error), std::string::npos) << result.err;
+  }
 }
 
 // A mount of /dev/shm means the host's.

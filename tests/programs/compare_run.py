@@ -26,7 +26,8 @@ INTERPRETERS = {".py": ["/usr/bin/python3", "-B"], ".sh": ["/bin/bash"], ".js": 
 ORDINARY = 65534  # nobody; only when started as root
 SKIPPED = 77
 # The ways a session is tried in: what is mediated in the host's view, and everything in a view of its own.
-WAYS = {"auto": ["--scope", "auto"], "writes": ["--scope", "writes"], "all": ["--scope", "all"],
+WAYS = {"auto": ["--scope", "auto", "--view", "host"], "writes": ["--scope", "writes", "--view", "host"],
+        "all": ["--scope", "all", "--view", "host"],
         "private": ["--scope", "all", "--view", "private"]}
 
 

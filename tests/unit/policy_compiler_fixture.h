@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "policy/policy_compiler.h"
+#include "policy/view_plan.h"
 
 namespace sessionctl {
 
@@ -52,7 +53,9 @@ class PolicyCompiler : public ::testing::Test {
   absl::StatusOr<CompiledPolicy> Compile(const std::vector<Mount>& mounts,
                                          const KernelFeatures& features = Modern()) {
     policy_.mounts = mounts;
-    return CompilePolicy(policy_, {"s-1", "ada"}, features, Calls());
+    SessionPolicy policy = policy_;
+    if (!view_is_open_ && LeavesViewOpen(policy)) policy.filesystem.view = ViewRule::kHost;
+    return CompilePolicy(policy, {"s-1", "ada"}, features, Calls());
   }
 
   CompiledPolicy CompileOk(const std::vector<Mount>& mounts,
@@ -71,6 +74,7 @@ class PolicyCompiler : public ::testing::Test {
 
   std::string root_;
   SessionPolicy policy_;
+  bool view_is_open_ = false;  // else the host's, where the policy leaves it open
 };
 
 }  // namespace sessionctl

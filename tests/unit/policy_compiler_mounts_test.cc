@@ -171,17 +171,60 @@ TEST_F(PolicyCompiler, NothingIsCreatedBehindALinkOutOfAMount) {
 }
 
 TEST_F(PolicyCompiler, GuestPathMakesTheViewPrivate) {
+  KernelFeatures none = Modern();
+  none.user_namespace_obstacle = "sysctl x = 1";
+  view_is_open_ = true;
   Mount mount = At("/a");
   mount.guest = mount.host + "/";
-  absl::StatusOr<CompiledPolicy> compiled = Compile({mount});
+  absl::StatusOr<CompiledPolicy> compiled = Compile({mount}, none);
   ASSERT_TRUE(compiled.ok()) << compiled.status();
   EXPECT_FALSE(compiled->view.is_private);
   mount.guest = "/srv//data/";
+  ExpectError(Compile({mount}, none), absl::StatusCode::kFailedPrecondition,
+              "is seen at /srv/data), and for an ordinary user a user namespace with it, which "
+              "this machine forbids: sysctl x = 1");
   compiled = Compile({mount});
   ASSERT_TRUE(compiled.ok()) << compiled.status();
   EXPECT_TRUE(compiled->view.is_private);
+  EXPECT_TRUE(compiled->view.moves_mounts);
   EXPECT_EQ(compiled->policy.mounts[0].guest, "/srv/data");
   EXPECT_EQ(compiled->working_directory, "/srv/data");
+}
+
+TEST_F(PolicyCompiler, ViewThatIsLeftOpenIsPrivateWhereItCanBe) {
+  view_is_open_ = true;
+  CompiledPolicy compiled = CompileOk({At("/a")});
+  EXPECT_TRUE(compiled.view.is_private);
+  EXPECT_TRUE(compiled.view.as_user);
+  EXPECT_FALSE(compiled.view.moves_mounts);
+  EXPECT_TRUE(compiled.reads_mediated);  // beside a /tmp of its own
+  EXPECT_EQ(compiled.mounts[0].mount.guest, root_ + "/a");
+  EXPECT_EQ(compiled.policy.filesystem.view, ViewRule::kAuto);
+  policy_.filesystem.tmp = TmpRule::kNone;
+  EXPECT_FALSE(CompileOk({At("/a")}).reads_mediated);
+}
+
+TEST_F(PolicyCompiler, ViewThatIsLeftOpenIsTheHostsWhereNoOtherCanBe) {
+  view_is_open_ = true;
+  const auto expect_hosts = [this](const Mount& mount, const KernelFeatures& features,
+                                   const char* why) {
+    const CompiledPolicy compiled = CompileOk({mount}, features);
+    EXPECT_FALSE(compiled.view.is_private);
+    EXPECT_THAT(compiled.view.reason, ::testing::HasSubstr(why));
+  };
+  KernelFeatures features = Modern();
+  features.user_namespace_obstacle = "sysctl x = 1";
+  expect_hosts(At("/a"), features, "sysctl x = 1");
+  features.ipc_namespaces = true;  // root needs no user namespace
+  EXPECT_TRUE(CompileOk({At("/a")}, features).view.is_private);
+  Mount devices = At("/a");
+  devices.host = "/dev";
+  expect_hosts(devices, Modern(), "nothing can be mounted in /dev");
+  policy_.filesystem.read = {root_ + "/a/inner"};
+  expect_hosts(At("/a"), Modern(), "would hide");
+  policy_.filesystem.read.clear();
+  policy_.scope = MediationScope::kWrites;
+  expect_hosts(At("/a"), Modern(), "\"writes\" is not enough");
 }
 
 TEST_F(PolicyCompiler, GuestPathThatCannotBeIsAnErrorThatNamesIt) {
