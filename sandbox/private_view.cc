@@ -27,6 +27,7 @@ namespace {
 // Directories that every machine has; the new root is mounted on one for a moment, in a namespace
 // where nobody else sees it.
 constexpr std::array<const char*, 4> kStagingPlaces = {"/tmp", "/run", "/var", "/usr"};
+constexpr int kMostCopies = 16;
 
 SysStatus Attach(int mount, int directory, const char* path) {
   if (move_mount(mount, "", directory, path, MOVE_MOUNT_F_EMPTY_PATH) != 0) return LastErrno();
@@ -66,13 +67,18 @@ class Builder {
     bool is_directory = true;
   };
 
+  SysStatus AttachRoot();
   absl::Status Place(const ViewEntry& entry, Tree& tree);
+  SysStatus Mount(const ViewEntry& entry, Tree& tree, int place);
+  SysResult<OwnedFd> CopyAgain(const ViewEntry& entry) const;
   absl::Status PlaceLink(const ViewEntry& entry);
   SysResult<OwnedFd> Parent(const std::string& path, std::string* leaf, bool* ours);
   SysStatus MakePlace(const std::string& path, bool is_directory);
   bool IsOurs(int directory) const;
 
   OwnedFd root_;
+  std::string covered_;  // the host's directory that the root lies on until it is one
+  OwnedFd below_root_;   // the same, where what is in it is found still
   std::vector<dev_t> own_file_systems_;  // in which directories may be made
   std::vector<Tree> trees_;              // as the entries
   std::vector<int> reserved_;            // of them, those that are read-only at last
@@ -105,17 +111,52 @@ absl::Status Builder::Prepare(const std::vector<ViewEntry>& entries) {
       NewFileSystem("tmpfs", {"mode", "0755", "size", "4m"}, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV);
   if (!root.ok()) return ViewError("/", "tmpfs", root.error());
   root_ = std::move(*root);
-  int error = ENOENT;
-  for (const char* place : kStagingPlaces) {
-    SysStatus attached = Attach(root_.get(), AT_FDCWD, place);
-    error = attached.error();
-    if (attached.ok()) break;
+  if (SysStatus attached = AttachRoot(); !attached.ok()) {
+    return ViewError("/", "a place for the new root", attached.error());
   }
-  if (error != 0) return ViewError("/", "a place for the new root", error);
   SysResult<struct stat> info = Fstat(root_.get());
   if (!info.ok()) return ViewError("/", "fstat", info.error());
   own_file_systems_.push_back(info->st_dev);
   return absl::OkStatus();
+}
+
+SysStatus Builder::AttachRoot() {
+  int error = ENOENT;
+  for (const char* place : kStagingPlaces) {
+    SysResult<OwnedFd> below = OpenAt(AT_FDCWD, place, O_PATH | O_DIRECTORY);
+    SysStatus attached = Attach(root_.get(), AT_FDCWD, place);
+    error = attached.error();
+    if (!attached.ok()) continue;
+    covered_ = place;
+    if (below.ok()) below_root_ = std::move(*below);
+    return Done{};
+  }
+  return Errno(error);
+}
+
+// Of the host's tree, which the new root may cover by now.
+SysResult<OwnedFd> Builder::CopyAgain(const ViewEntry& entry) const {
+  bool is_directory = false;
+  if (!entry.source.starts_with(covered_ + "/")) return CloneTree(entry, &is_directory);
+  const char* below = entry.source.c_str() + covered_.size() + 1;
+  return CloneTreeFrom(below_root_.get(), below, entry, &is_directory);
+}
+
+// A file of the host's that was replaced by rename since it was copied (/etc/resolv.conf) is not
+// mounted any more: ENOENT. Then its successor is.
+SysStatus Builder::Mount(const ViewEntry& entry, Tree& tree, int place) {
+  for (int copies = 1;; ++copies) {
+    if (move_mount(tree.mount.get(), "", place, "",
+                   MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) == 0) {
+      return Done{};
+    }
+    if (errno != ENOENT || entry.kind != ViewEntry::Kind::kTree || copies == kMostCopies) {
+      return LastErrno();
+    }
+    SysResult<OwnedFd> copy = CopyAgain(entry);
+    if (!copy.ok()) return Errno(copy.error());
+    tree.mount = std::move(*copy);
+  }
 }
 
 // The directory above, its own missing ones made on the way where nothing of the host's lies.
@@ -169,9 +210,8 @@ absl::Status Builder::Place(const ViewEntry& entry, Tree& tree) {
       OpenAt2(root_.get(), relative.c_str(),
               {.flags = O_PATH | O_CLOEXEC, .resolve = kResolveNoSymlinks | kResolveBeneath});
   if (!place.ok()) return ViewError(entry.path, "no place to mount it", place.error());
-  if (move_mount(tree.mount.get(), "", place->get(), "",
-                 MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) != 0) {
-    return ViewError(entry.path, "mounting", errno);
+  if (SysStatus mounted = Mount(entry, tree, place->get()); !mounted.ok()) {
+    return ViewError(entry.path, "mounting", mounted.error());
   }
   return absl::OkStatus();
 }

@@ -42,8 +42,13 @@ SysResult<OwnedFd> NewFileSystem(const char* type, std::initializer_list<const c
 }
 
 SysResult<OwnedFd> CloneTree(const ViewEntry& entry, bool* is_directory) {
-  SysResult<OwnedFd> source = OpenAt2(AT_FDCWD, entry.source.c_str(),
-                                      {.flags = O_PATH | O_CLOEXEC, .resolve = kResolveNoSymlinks});
+  return CloneTreeFrom(AT_FDCWD, entry.source.c_str(), entry, is_directory);
+}
+
+SysResult<OwnedFd> CloneTreeFrom(int directory, const char* path, const ViewEntry& entry,
+                                 bool* is_directory) {
+  SysResult<OwnedFd> source =
+      OpenAt2(directory, path, {.flags = O_PATH | O_CLOEXEC, .resolve = kResolveNoSymlinks});
   if (!source.ok()) return source;
   SysResult<struct stat> info = Fstat(source->get());
   if (!info.ok()) return Errno(info.error());

@@ -30,6 +30,10 @@ SysResult<OwnedFd> NewFileSystem(const char* type, std::initializer_list<const c
 // that path may be a link.
 SysResult<OwnedFd> CloneTree(const ViewEntry& entry, bool* is_directory);
 
+// The same, with the source's path as it is from `directory`.
+SysResult<OwnedFd> CloneTreeFrom(int directory, const char* path, const ViewEntry& entry,
+                                 bool* is_directory);
+
 }  // namespace sessionctl
 
 #endif  // SANDBOX_VIEW_PARTS_H_

@@ -21,6 +21,15 @@ namespace {
 
 bool IsDevice(const struct stat& info) { return S_ISCHR(info.st_mode) || S_ISBLK(info.st_mode); }
 
+// Was it unlinked where the host has it (/etc/resolv.conf, replaced by rename), and stands in the
+// session's view all the same? It is mounted there, which only who made the view can have done.
+bool IsInItsPlaceStill(int fd, std::string_view path) {
+  if (!path.ends_with(kDeletedSuffix)) return false;
+  struct statx info = {};
+  return statx(fd, "", AT_EMPTY_PATH, 0, &info) == 0 &&
+         (info.stx_attributes & STATX_ATTR_MOUNT_ROOT) != 0;
+}
+
 // How many of a process's descriptors (`fd` is its /proc/PID/fd) have numbers below `limit`; there
 // may be higher ones from before a limit was lowered.
 size_t CountBelow(OwnedFd fd, rlim_t limit) {
@@ -87,6 +96,9 @@ int CallContext::CheckObject(Operation operation, const PinnedObject& object) {
     path = std::move(*real);
   }
   request.path = path;
+  if (object.mount == nullptr && IsInItsPlaceStill(object.fd.get(), path)) {
+    request.path.remove_suffix(kDeletedSuffix.size());
+  }
   const int error = DecideByLastName(request);
   if (error == 0) return AdmitObject(operation, object);
   return object.mount == nullptr ? AnswerInstead(error, ErrorAsBare(error, operation, object))
