@@ -111,6 +111,43 @@ TEST_P(OverlayCommitTest, ChosenPathsArriveAlone) {
   EXPECT_EQ(ChangeLines(), "");
 }
 
+// Each name of a file that is changed becomes a file of its own; what is moved away first sets the
+// change time of the others.
+TEST_P(OverlayCommitTest, NamesOfOneFileAreReplacedOneByOne) {
+  InLower(
+      "echo old > a; ln a b; ln a c; ln a removed; mkdir d; ln a d/in; echo own > d/own; mkdir "
+      "away;"
+      "ln a away/too");
+  LetTimePass();
+  InSession(
+      "[ $(stat -c %h a) = 6 ] || exit 1; echo a >> a; echo b >> b; rm removed; ln a d/new;"
+      "echo d >> d/in; rm -r away; [ $(stat -c %h a) = 2 ] && [ $(cat c) = old ]");
+  const json report = DriverJson({"commit"});
+  EXPECT_EQ(report["committed"], true) << report;
+  const auto read = [this](const char* name) { return harness::ReadFile(lower_ + "/" + name); };
+  EXPECT_EQ(read("a"), "old\na\n");
+  EXPECT_EQ(read("d/new"), "old\na\n");
+  EXPECT_EQ(read("b"), "old\nb\n");
+  EXPECT_EQ(read("d/in"), "old\nd\n");
+  EXPECT_EQ(read("c"), "old\n") << "nobody changed that name";
+  EXPECT_EQ(RunAs({"/usr/bin/stat", "-c", "%n %h", "a", "b", "c", "d/in", "d/new"}, lower_).out,
+            "a 2\nb 1\nc 1\nd/in 1\nd/new 2\n");
+  EXPECT_FALSE(harness::Exists(lower_ + "/removed"));
+  EXPECT_FALSE(harness::Exists(lower_ + "/away"));
+  ExpectNothingLeft();
+}
+
+// What somebody else does to it meanwhile is not overwritten for that.
+TEST_P(OverlayCommitTest, OtherNameThatIsWrittenToConflictsAllTheSame) {
+  InLower("echo old > a; ln a b");
+  LetTimePass();
+  InSession("echo a >> a; echo b >> b");
+  InLower("echo theirs >> b");
+  const std::string before = LowerTree();
+  EXPECT_EQ(DriverJson({"commit"})["committed"], false);
+  EXPECT_EQ(LowerTree(), before);
+}
+
 TEST_P(OverlayCommitTest, DryRunTouchesNothing) {
   InLower("echo a > a");
   LetTimePass();
