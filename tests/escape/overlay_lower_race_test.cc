@@ -21,6 +21,7 @@ namespace escape {
 namespace {
 
 constexpr int kDirectories = 60;
+constexpr int kMostBareRounds = 20;  // until somebody loses a race that nobody has to lose
 
 // Reads, appends to, replaces, makes and removes below each directory, over and over, for as long
 // as it is told; says what it has seen of the outside.
@@ -124,10 +125,14 @@ class OverlayLowerRace : public testing::Test {
 
 TEST_F(OverlayLowerRace, NothingOutsideIsReachedAndTheChangesCanBeCommitted) {
   long bare_changes = 0, changes = 0;
-  const harness::Outcome bare =
-      Race({.argv = Victim("1.5"), .directory = scene_.lower()}, &bare_changes);
-  EXPECT_NE(bare.out.find("reached"), std::string::npos) << bare.out << bare.err;
-  ASSERT_TRUE(vault_.CheckAndReset()) << "the bare control was not led astray: " << bare.out;
+  bool reached = false, changed = false;
+  for (int round = 0; round < kMostBareRounds && !(reached && changed); ++round) {
+    const harness::Outcome bare =
+        Race({.argv = Victim("1.5"), .directory = scene_.lower()}, &bare_changes);
+    reached = reached || bare.out.find("reached") != std::string::npos;
+    changed = vault_.CheckAndReset() || changed;
+  }
+  ASSERT_TRUE(reached && changed) << "the bare control was not led astray";
   Populate();
   vault_.Remember();
   const harness::Outcome session =
