@@ -147,8 +147,17 @@ void SessionView::Judge(std::shared_ptr<const CompiledPolicy> policy) {
           return &other != &mount && PathIsWithin(mount.guest(), other.guest(), &below);
         });
   }
-  // With `reserve` a mount may be taken off while a call is in it.
-  roots_stay_ = policy_->view.is_private && !policy_->policy.filesystem.reserve;
+  // With `reserve` a mount may be taken off while a call is in it, and around one that lies in a
+  // tree of the host's directories may be moved.
+  const bool in_a_tree =
+      std::any_of(mounts_.begin(), mounts_.end(), [this](const MountView& mount) {
+        return std::any_of(policy_->system.begin(), policy_->system.end(),
+                           [&mount](const SystemGrant& grant) {
+                             std::string_view below;
+                             return PathIsWithin(mount.guest(), grant.path, &below);
+                           });
+      });
+  roots_stay_ = policy_->view.is_private && !policy_->policy.filesystem.reserve && !in_a_tree;
 }
 
 absl::StatusOr<SessionView> SessionView::With(CompiledMount mount, OwnedFd root) const {
@@ -228,7 +237,7 @@ bool SessionView::MayFollowLink(int directory, const struct stat& link) const {
 const MountView* SessionView::MountOfRealPath(const std::string& path, std::string* rest) const {
   const MountView* best = nullptr;
   size_t best_length = 0;
-  // What is outermost in a private view stands in a root that nobody can change, and others in it.
+  // Where roots stay, what is outermost stands in a root that nobody can change, and others in it.
   // But it can be removed.
   const bool roots_stay = roots_stay_ && !path.ends_with(kDeletedSuffix);
   const auto holds = [&path](const MountView& mount) {

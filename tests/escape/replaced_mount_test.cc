@@ -1,8 +1,13 @@
 // What a name meant when the session began, and what somebody made of it since.
 #include <gtest/gtest.h>
 #include <stdio.h>
+#include <unistd.h>
+
+#include <optional>
+#include <string>
 
 #include "tests/escape/attack.h"
+#include "tests/harness/session.h"
 
 namespace escape {
 namespace {
@@ -46,6 +51,53 @@ TEST(MountDirectory, ReplacedByADirectoryTheHeldOneCounts) {
   EXPECT_EQ(made.LastError(), "OK") << made.raw;
   EXPECT_TRUE(harness::Exists(scene.Path("held/fresh"))) << made.raw;
   EXPECT_FALSE(harness::Exists(scene.mount() + "/fresh"));
+}
+
+// A directory on the way to the mount, in a tree that may be read, gets another name while the
+// session runs: by the new one nothing is reached that the mount's rules deny.
+class MountInAReadableTree : public testing::Test {
+ protected:
+  MountInAReadableTree() {
+    harness::MakeDirectory(scratch_ / "tree/way/mount");
+    for (const char* name : {"/open", "/secret"}) {
+      harness::WriteFile(scratch_ / ("tree/way/mount" + std::string(name)),
+                         std::string(name) + "\n");
+    }
+    harness::WriteFile(
+        scratch_ / "policy.toml",
+        "version = 1\nextends = [\"default\"]\n[[mount]]\nhost = \"" + scratch_ / "tree/way/mount" +
+            "\"\ndeny = [\"secret\"]\n[filesystem]\nread = [\"" + scratch_ / "tree" + "\"]\n");
+  }
+
+  // What a shell reads by the new name; `flags`: in a session.
+  harness::Outcome ReadWhileMoved(const std::optional<harness::SessionFlags>& flags) const {
+    harness::Command command = {
+        .argv =
+            {"/bin/sh", "-c",
+             "cat way/mount/open; : > way/mount/started; while [ -e way ]; do sleep 0.02; done; "
+             "cat moved/mount/secret"},
+        .directory = scratch_ / "tree"};
+    if (flags.has_value()) command.argv = harness::SessionArgv(*flags, command.argv);
+    harness::Child child(command);
+    while (!harness::Exists(scratch_ / "tree/way/mount/started") && child.Running()) {
+    }
+    Move(scratch_ / "tree/way", scratch_ / "tree/moved");
+    harness::Outcome outcome = child.Wait();
+    Move(scratch_ / "tree/moved", scratch_ / "tree/way");
+    unlink((scratch_ / "tree/way/mount/started").c_str());
+    return outcome;
+  }
+
+  harness::ScratchDirectory scratch_;
+};
+
+TEST_F(MountInAReadableTree, WhatItDeniesIsNotReadByAnotherNameEither) {
+  EXPECT_EQ(ReadWhileMoved(std::nullopt).out, "/open\n/secret\n");
+  harness::SessionFlags flags;
+  flags.extra = {"--policy", scratch_ / "policy.toml", "--workdir", scratch_ / "tree"};
+  const harness::Outcome session = ReadWhileMoved(flags);
+  EXPECT_EQ(session.out, "/open\n") << session.err;
+  EXPECT_NE(session.exit_code, 0);
 }
 
 // The working directory is moved out of the mount: nothing that starts from it is beneath any more.

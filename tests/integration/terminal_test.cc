@@ -133,6 +133,14 @@ TEST_F(TerminalTest, ShellInsideControlsItsOwnJobs) {
   Terminal terminal(Bash());
   terminal.Type("$S run -- env PS1='in$ ' bash --norc --noprofile --noediting -i\n");
   ASSERT_TRUE(terminal.See("in$ ")) << terminal.seen();
+  // The caller's terminal has a name there, by which it is neither opened nor changed.
+  terminal.Type(
+      "cat < /dev/console || echo not-\"\"read; echo x > /dev/console || echo not-\"\"written; "
+      "chmod 666 /dev/console || echo not-\"\"changed\n");
+  for (const char* refused : {"not-read", "not-written", "not-changed"}) {
+    ASSERT_TRUE(terminal.See(refused)) << terminal.seen();
+  }
+  ASSERT_TRUE(terminal.See("in$ ")) << terminal.seen();
   terminal.Type(
       "tty; sh -c 'trap \"echo back-\"\"again\" CONT; echo go-\"\"on; while :; do sleep 0.05; "
       "done'\n");
