@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 
 #include <atomic>
+#include <chrono>
 #include <filesystem>
 #include <fstream>
 #include <string>
@@ -65,6 +66,7 @@ TEST_P(ReplacedGrantTest, SessionsStartWhileItIsReplacedAllTheTime) {
     while (!done) {
       Replace("again\n");
       ++times;
+      std::this_thread::sleep_for(std::chrono::microseconds(50));
     }
   });
   for (int i = 0; i < 15; ++i) {
