@@ -47,12 +47,17 @@ absl::Status MountErrno(const Mount& mount, int error) {
   }
 }
 
-// With errno where there is none. Most are canonical as they are written, which one call tells.
+// With errno where there is none. Most are canonical as they are written, or nowhere without a link
+// on the way, which one call tells.
 std::optional<std::string> RealPath(const std::string& path) {
   if (!path.empty() && path[0] == '/' && NormalizeLexically(path) == path) {
     const SysResult<OwnedFd> found = OpenAt2(
         AT_FDCWD, path.c_str(), {.flags = O_PATH | O_CLOEXEC, .resolve = kResolveNoSymlinks});
     if (found.ok()) return path;
+    if (found.error() == ENOENT) {
+      errno = ENOENT;
+      return std::nullopt;
+    }
   }
   char buffer[PATH_MAX];
   if (realpath(path.c_str(), buffer) == nullptr) return std::nullopt;
@@ -214,11 +219,15 @@ absl::Status CheckDevice(const std::string& path) {
 
 // Leaves out what a tree around it grants already.
 bool IsSubsumed(const SystemGrant& grant, const std::map<std::string, SystemGrant>& grants) {
-  return std::any_of(grants.begin(), grants.end(), [&](const auto& entry) {
-    const SystemGrant& outer = entry.second;
-    return outer.path != grant.path && !outer.device && !grant.device &&
-           (outer.exec || !grant.exec) && IsAtOrBelow(grant.path, outer.path);
-  });
+  if (grant.device) return false;
+  for (std::string around = grant.path; around != "/";) {
+    const size_t slash = around.rfind('/');
+    around.resize(std::max<size_t>(slash, 1));
+    const auto outer = grants.find(around);
+    if (outer == grants.end() || outer->second.device) continue;
+    if (outer->second.exec || !grant.exec) return true;
+  }
+  return false;
 }
 
 }  // namespace

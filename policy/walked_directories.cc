@@ -1,10 +1,14 @@
 #include "policy/walked_directories.h"
 
+#include <fcntl.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <climits>
 #include <optional>
 #include <utility>
+
+#include "sandbox/base/syscalls.h"
 
 namespace sessionctl {
 namespace {
@@ -62,6 +66,13 @@ std::vector<std::string> WalkedDirectories(const std::string& path) {
   return WalkAlong(path).directories;
 }
 
-std::vector<WalkedLink> WalkedLinks(const std::string& path) { return WalkAlong(path).links; }
+std::vector<WalkedLink> WalkedLinks(const std::string& path) {
+  // Most paths lead through none, which one call tells.
+  const SysResult<OwnedFd> straight =
+      OpenAt2(AT_FDCWD, path.c_str(), {.flags = O_PATH | O_CLOEXEC, .resolve = kResolveNoSymlinks});
+  const bool goes_back = path.find("/..") != std::string::npos;  // out of what may be missing
+  if (straight.ok() || (straight.error() == ENOENT && !goes_back)) return {};
+  return WalkAlong(path).links;
+}
 
 }  // namespace sessionctl

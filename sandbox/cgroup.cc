@@ -45,18 +45,37 @@ struct OwnCgroup {
   std::string path;
 };
 
-OwnCgroup FindOwnCgroup() {
-  OwnCgroup own;
+// Where systemd mounts it, if that is the whole of it: its root is the first inode.
+std::string UsualMount() {
+  constexpr ino_t kRootInode = 1;
+  for (const char* const path : {"/sys/fs/cgroup", "/sys/fs/cgroup/unified"}) {
+    struct statfs mounted;
+    struct stat root;
+    if (statfs(path, &mounted) != 0 || mounted.f_type != kCgroup2Magic) continue;
+    if (stat(path, &root) == 0 && root.st_ino == kRootInode) return path;
+  }
+  return "";
+}
+
+std::string MountInTheList() {
+  std::string mount;
   std::istringstream mounts(ReadText(AT_FDCWD, "/proc/self/mountinfo"));
-  for (std::string line; own.mount.empty() && std::getline(mounts, line);) {
+  for (std::string line; mount.empty() && std::getline(mounts, line);) {
     const size_t type = line.find(" - cgroup2 ");
     if (type == std::string::npos) continue;
     // Fields: id, parent, device, root, mount point (proc_pid_mountinfo(5)).
     std::istringstream fields(line);
     std::string skipped, root;
-    fields >> skipped >> skipped >> skipped >> root >> own.mount;
-    if (root != "/") own.mount.clear();  // somebody's part of the hierarchy, not ours to map
+    fields >> skipped >> skipped >> skipped >> root >> mount;
+    if (root != "/") mount.clear();  // somebody's part of the hierarchy, not ours to map
   }
+  return mount;
+}
+
+OwnCgroup FindOwnCgroup() {
+  OwnCgroup own;
+  own.mount = UsualMount();
+  if (own.mount.empty()) own.mount = MountInTheList();  // which costs more
   std::istringstream groups(ReadText(AT_FDCWD, "/proc/self/cgroup"));
   for (std::string line; std::getline(groups, line);) {
     if (line.compare(0, 3, "0::") == 0) own.path = line.substr(3);
@@ -67,17 +86,20 @@ OwnCgroup FindOwnCgroup() {
   return own;
 }
 
+bool IsAlone(int directory) {
+  const std::set<std::string> inside = Words(ReadText(directory, "cgroup.procs"));
+  return inside.empty() || (inside.size() == 1 && inside.contains(std::to_string(getpid())));
+}
+
 // What sessions' cgroups can have below `directory`. The root of the hierarchy and a cgroup that
 // nobody but the caller is in can still turn controllers on.
 void ProbeControllers(int directory, CgroupFeatures* features) {
   const bool is_root = faccessat(directory, "cgroup.type", F_OK, 0) != 0;
-  std::set<std::string> usable = Words(ReadText(directory, "cgroup.subtree_control"));
-  const std::set<std::string> inside = Words(ReadText(directory, "cgroup.procs"));
-  const bool empty =
-      inside.empty() || (inside.size() == 1 && inside.contains(std::to_string(getpid())));
-  if ((is_root || empty) && faccessat(directory, "cgroup.subtree_control", W_OK, AT_EACCESS) == 0) {
-    usable.merge(Words(ReadText(directory, "cgroup.controllers")));
-  }
+  const bool may_turn_on = faccessat(directory, "cgroup.subtree_control", W_OK, AT_EACCESS) == 0 &&
+                           (is_root || IsAlone(directory));
+  // Those that are on are among those that can be turned on.
+  const std::set<std::string> usable =
+      Words(ReadText(directory, may_turn_on ? "cgroup.controllers" : "cgroup.subtree_control"));
   features->memory = usable.contains("memory");
   features->pids = usable.contains("pids");
   features->cpu = usable.contains("cpu");

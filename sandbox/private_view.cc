@@ -6,7 +6,6 @@
 #include <signal.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -17,9 +16,9 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_split.h"
 #include "sandbox/base/syscalls.h"
 #include "sandbox/view_parts.h"
+#include "sandbox/view_places.h"
 
 namespace sessionctl {
 namespace {
@@ -70,26 +69,17 @@ class Builder {
 
   SysStatus AttachRoot();
   absl::Status Place(const ViewEntry& entry, Tree& tree);
-  SysStatus Mount(const ViewEntry& entry, Tree& tree, int place);
+  SysStatus Mount(const ViewEntry& entry, Tree& tree, const ViewPlaces::Place& place);
   SysResult<OwnedFd> CopyAgain(const ViewEntry& entry) const;
   absl::Status PlaceLink(const ViewEntry& entry);
-  SysResult<OwnedFd> Parent(const std::string& path, std::string* leaf, bool* ours);
-  SysStatus MakePlace(const std::string& path, bool is_directory);
-  bool IsOurs(int directory) const;
 
   OwnedFd root_;
   std::string covered_;  // the host's directory that the root lies on until it is one
   OwnedFd below_root_;   // the same, where what is in it is found still
-  std::vector<dev_t> own_file_systems_;  // in which directories may be made
-  std::vector<Tree> trees_;              // as the entries
-  std::vector<int> reserved_;            // of them, those that are read-only at last
+  ViewPlaces places_;
+  std::vector<Tree> trees_;    // as the entries
+  std::vector<int> reserved_;  // of them, those that are read-only at last
 };
-
-bool Builder::IsOurs(int directory) const {
-  SysResult<struct stat> info = Fstat(directory);
-  return info.ok() && std::find(own_file_systems_.begin(), own_file_systems_.end(), info->st_dev) !=
-                          own_file_systems_.end();
-}
 
 // The host's trees are copied before anything is mounted: what is mounted may hide them.
 absl::Status Builder::Prepare(const std::vector<ViewEntry>& entries) {
@@ -115,9 +105,9 @@ absl::Status Builder::Prepare(const std::vector<ViewEntry>& entries) {
   if (SysStatus attached = AttachRoot(); !attached.ok()) {
     return ViewError("/", "a place for the new root", attached.error());
   }
-  SysResult<struct stat> info = Fstat(root_.get());
-  if (!info.ok()) return ViewError("/", "fstat", info.error());
-  own_file_systems_.push_back(info->st_dev);
+  if (SysStatus begun = places_.Begin(root_.get()); !begun.ok()) {
+    return ViewError("/", "fstat", begun.error());
+  }
   return absl::OkStatus();
 }
 
@@ -144,13 +134,22 @@ SysResult<OwnedFd> Builder::CopyAgain(const ViewEntry& entry) const {
 }
 
 // A file of the host's that was replaced by rename since it was copied (/etc/resolv.conf) is not
-// mounted any more: ENOENT. Then its successor is.
-SysStatus Builder::Mount(const ViewEntry& entry, Tree& tree, int place) {
+// mounted any more: ENOENT. Then its successor is. No link decides where it goes: the root of the
+// view would be left by one. In a directory of our own the name is none.
+SysStatus Builder::Mount(const ViewEntry& entry, Tree& tree, const ViewPlaces::Place& place) {
+  OwnedFd hosts;
+  if (!place.ours) {
+    SysResult<OwnedFd> found =
+        OpenAt2(root_.get(), entry.path.c_str() + 1,
+                {.flags = O_PATH | O_CLOEXEC, .resolve = kResolveNoSymlinks | kResolveBeneath});
+    if (!found.ok()) return Errno(found.error());
+    hosts = std::move(*found);
+  }
+  const int at = place.ours ? place.directory : hosts.get();
+  const char* const name = place.ours ? place.leaf.c_str() : "";
+  const unsigned flags = MOVE_MOUNT_F_EMPTY_PATH | (place.ours ? 0 : MOVE_MOUNT_T_EMPTY_PATH);
   for (int copies = 1;; ++copies) {
-    if (move_mount(tree.mount.get(), "", place, "",
-                   MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) == 0) {
-      return Done{};
-    }
+    if (move_mount(tree.mount.get(), "", at, name, flags) == 0) return Done{};
     if (errno != ENOENT || entry.kind != ViewEntry::Kind::kTree || copies == kMostCopies) {
       return LastErrno();
     }
@@ -160,70 +159,34 @@ SysStatus Builder::Mount(const ViewEntry& entry, Tree& tree, int place) {
   }
 }
 
-// The directory above, its own missing ones made on the way where nothing of the host's lies.
-SysResult<OwnedFd> Builder::Parent(const std::string& path, std::string* leaf, bool* ours) {
-  std::vector<std::string> names = absl::StrSplit(path, '/', absl::SkipEmpty());
-  if (names.empty()) return Errno(EINVAL);
-  *leaf = names.back();
-  names.pop_back();
-  SysResult<OwnedFd> at = Duplicate(root_.get());
-  for (const std::string& name : names) {
-    if (!at.ok()) return at;
-    if (IsOurs(at->get()) && mkdirat(at->get(), name.c_str(), 0755) != 0 && errno != EEXIST) {
-      return LastErrno();
-    }
-    at = OpenAt(at->get(), name.c_str(), O_PATH | O_DIRECTORY | O_NOFOLLOW);
-  }
-  if (at.ok()) *ours = IsOurs(at->get());
-  return at;
-}
-
-SysStatus Builder::MakePlace(const std::string& path, bool is_directory) {
-  std::string leaf;
-  bool ours = false;
-  SysResult<OwnedFd> parent = Parent(path, &leaf, &ours);
-  if (!parent.ok()) return Errno(parent.error());
-  if (!ours) return Done{};  // it is there, or the next step says that it is not
-  const int made = is_directory ? mkdirat(parent->get(), leaf.c_str(), 0755)
-                                : mknodat(parent->get(), leaf.c_str(), S_IFREG | 0444, 0);
-  if (made != 0 && errno != EEXIST) return LastErrno();
-  return Done{};
-}
-
 absl::Status Builder::Place(const ViewEntry& entry, Tree& tree) {
-  const std::string relative = entry.path.substr(1);
-  if (SysStatus made = MakePlace(entry.path, tree.is_directory); !made.ok()) {
-    return ViewError(entry.path, "no place to mount it", made.error());
-  }
+  SysResult<ViewPlaces::Place> place = places_.Make(entry.path, tree.is_directory);
+  if (!place.ok()) return ViewError(entry.path, "no place to mount it", place.error());
   if (entry.kind == ViewEntry::Kind::kProcesses) return absl::OkStatus();  // the reaper's
   if (!tree.mount.valid()) {
     SysResult<OwnedFd> made = NewFileSystemOf(entry);
     if (!made.ok()) return ViewError(entry.path, "new file system", made.error());
     tree.mount = std::move(*made);
-    SysResult<struct stat> info = Fstat(tree.mount.get());
-    if (info.ok() && entry.kind != ViewEntry::Kind::kTerminals) {
-      own_file_systems_.push_back(info->st_dev);
+    if (entry.kind != ViewEntry::Kind::kTerminals) {
+      if (SysStatus added = places_.AddOwn(tree.mount.get()); !added.ok()) {
+        return ViewError(entry.path, "fstat", added.error());
+      }
     }
     if (entry.kind == ViewEntry::Kind::kReserved) reserved_.push_back(tree.mount.get());
   }
-  // No link decides where it goes: the root of the view would be left by one.
-  SysResult<OwnedFd> place =
-      OpenAt2(root_.get(), relative.c_str(),
-              {.flags = O_PATH | O_CLOEXEC, .resolve = kResolveNoSymlinks | kResolveBeneath});
-  if (!place.ok()) return ViewError(entry.path, "no place to mount it", place.error());
-  if (SysStatus mounted = Mount(entry, tree, place->get()); !mounted.ok()) {
+  if (SysStatus mounted = Mount(entry, tree, *place); !mounted.ok()) {
     return ViewError(entry.path, "mounting", mounted.error());
   }
+  places_.Forget(entry.path);
   return absl::OkStatus();
 }
 
 absl::Status Builder::PlaceLink(const ViewEntry& entry) {
-  std::string leaf;
-  bool ours = false;
-  SysResult<OwnedFd> parent = Parent(entry.path, &leaf, &ours);
+  SysResult<ViewPlaces::Place> place = places_.Find(entry.path);
   // Behind a link, or in a tree of the host's: it is there already.
-  if (!parent.ok() || !ours) return absl::OkStatus();
-  if (symlinkat(entry.source.c_str(), parent->get(), leaf.c_str()) != 0 && errno != EEXIST) {
+  if (!place.ok() || !place->ours) return absl::OkStatus();
+  if (symlinkat(entry.source.c_str(), place->directory, place->leaf.c_str()) != 0 &&
+      errno != EEXIST) {
     return ViewError(entry.path, "symlink", errno);
   }
   return absl::OkStatus();
