@@ -381,7 +381,13 @@ SysResult<PinnedParent> PathResolver::FindParentOfLink(const PinnedParent& at,
     return Errno(EXDEV);
   }
   PathWalker walker = MakeWalker(at.mount);
-  if (target.front() == '/') return walker.Parent(WalkOrigin(), target);
+  if (target.front() == '/') {
+    // By name, past a mount that lies around this one (PathWalker::FollowLink).
+    std::string rest;
+    const bool home = at.mount != nullptr && session_.LeadsInto(*at.mount, target, &rest);
+    if (home) return walker.Parent(WalkOrigin{at.mount, -1, ""}, rest);
+    return walker.Parent(WalkOrigin(), target);
+  }
   SysResult<std::string> here = PathForRules(at.fd.get(), at.mount);
   if (!here.ok()) return Errno(here.error());
   if (at.mount == nullptr) return walker.Parent(WalkOrigin(), *here + "/" + target);

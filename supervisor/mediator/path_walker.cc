@@ -280,7 +280,7 @@ SysStatus PathWalker::FollowLink(int link) {
   // No link is in a mount's own path. By name the walk comes home past a mount that lies around it;
   // component by component it would have to enter that one.
   std::string rest;
-  if (absolute && island_ != nullptr && session_.MountOfGuestPath(*target, &rest) == island_) {
+  if (absolute && island_ != nullptr && session_.LeadsInto(*island_, *target, &rest)) {
     QueueFront(rest);
     return EnterMount(*island_);
   }

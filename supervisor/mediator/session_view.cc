@@ -12,6 +12,7 @@
 #include "absl/strings/str_split.h"
 #include "sandbox/base/syscalls.h"
 #include "sandbox/namespaces.h"
+#include "supervisor/mediator/path_parts.h"
 
 namespace sessionctl {
 namespace {
@@ -269,6 +270,11 @@ const MountView* SessionView::MountOfGuestPath(std::string_view path, std::strin
     }
   }
   return nullptr;
+}
+
+bool SessionView::LeadsInto(const MountView& mount, const std::string& target,
+                            std::string* rest) const {
+  return MountOfGuestPath(NormalizeUntilDotDot(target), rest) == &mount;
 }
 
 bool SessionView::HasNestedMounts(const MountView& mount) const {

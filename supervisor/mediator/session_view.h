@@ -102,6 +102,8 @@ class SessionView {
   const MountView* MountOfRealPath(const std::string& path, std::string* rest) const;
   // The mount whose guest path (or its alias) is a prefix of `path`, by name only.
   const MountView* MountOfGuestPath(std::string_view path, std::string* rest) const;
+  // Is a link's absolute target in `mount` by name, however it is spelled? The rest below its root.
+  bool LeadsInto(const MountView& mount, const std::string& target, std::string* rest) const;
   // Does another mount begin below `mount`? Below any of them?
   bool HasNestedMounts(const MountView& mount) const;
   bool has_nested_mounts() const { return has_nested_mounts_; }
