@@ -19,6 +19,7 @@
 #include <cstring>
 #include <ctime>
 #include <filesystem>
+#include <iterator>
 
 namespace differential {
 namespace {
@@ -63,9 +64,34 @@ bool FenceIn(const char* mount_point) {
          syscall(SYS_mount_setattr, AT_FDCWD, mount_point, 0, &writable, sizeof(writable)) == 0;
 }
 
+bool WriteFile(int directory, const char* path, const char* text) {
+  const int file = openat(directory, path, O_WRONLY | O_CLOEXEC);
+  if (file < 0) return false;
+  const auto size = static_cast<ssize_t>(strlen(text));
+  const bool written = write(file, text, static_cast<size_t>(size)) == size;
+  close(file);
+  return written;
+}
+
+// An ordinary user's private view is in a user namespace that knows no ids but his own; so is what
+// it is compared with. `map` is his line of uid_map and gid_map (user_namespaces(7)), `proc` a
+// /proc outside the fence.
+bool EnterUserNamespace(int proc, const char* map) {
+  return unshare(CLONE_NEWUSER) == 0 && prctl(PR_SET_DUMPABLE, 1) == 0 &&
+         WriteFile(proc, "self/setgroups", "deny") && WriteFile(proc, "self/uid_map", map) &&
+         WriteFile(proc, "self/gid_map", map);
+}
+
+// With a /tmp of its own in it, a private view lets no read be native.
+std::vector<const char*> ViewAndScope(Way way, bool private_view) {
+  const char* view = private_view ? "private" : "host";
+  if (way == Way::kAll) return {"--view", view, "--scope", "all"};
+  return {"--view", view, "--scope", "writes", "--tmp", "none"};
+}
+
 // Between fork and exec of a process with threads: system calls only.
 [[noreturn]] void Become(const Setting& setting, bool bare, int shared_fd, int program_fd,
-                         char* const* argv, const char* directory) {
+                         char* const* argv, const char* directory, const char* id_map) {
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   const int null = open("/dev/null", O_RDWR);
   dup2(null, 0);
@@ -74,6 +100,12 @@ bool FenceIn(const char* mount_point) {
   const int program = fcntl(program_fd, F_DUPFD_CLOEXEC, 100);
   dup2(fcntl(shared_fd, F_DUPFD_CLOEXEC, 100), kSharedFd);
   syscall(SYS_close_range, kSharedFd + 1, 99, 0);
+  const bool as_in_private_view = bare && setting.private_view && setting.user != 0;
+  const int proc =
+      as_in_private_view
+          ? static_cast<int>(syscall(SYS_open_tree, AT_FDCWD, "/proc",
+                                     OPEN_TREE_CLONE | AT_RECURSIVE | OPEN_TREE_CLOEXEC))
+          : -1;
   if (bare && !FenceIn(directory)) _exit(119);
   if (chdir(directory) != 0) _exit(120);
   // The raw calls: libc's would have all threads change their identity.
@@ -87,6 +119,7 @@ bool FenceIn(const char* mount_point) {
   }
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   umask(022);
+  if (as_in_private_view && !EnterUserNamespace(proc, id_map)) _exit(124);
   if (bare && !DropCapabilities()) _exit(122);
   char path[] = "PATH=/usr/bin:/bin";
   char* const environment[] = {path, nullptr};
@@ -117,6 +150,7 @@ Batch::Batch(const Setting& setting) : setting_(setting) {
     if (mkdir(mount_.c_str(), 0711) != 0 || chown(mount_.c_str(), kStranger, kStranger) != 0) {
       Fail("mkdir");
     }
+    around_.push_back(mount_);
   }
   mount_ += "/mount";
   if (mkdir(mount_.c_str(), 0755) != 0 || chown(mount_.c_str(), kStranger, kStranger) != 0) {
@@ -152,9 +186,9 @@ std::string Batch::ProgramRoot(size_t index) const { return mount_ + "/p" + std:
 std::vector<std::string> Batch::CommandLine(Way way) const {
   std::vector<std::string> argv;
   if (way != Way::kBare) {
-    argv = {
-        "sessionctl", "run",  "--mount",   mount_, "--scope", way == Way::kAll ? "all" : "writes",
-        "--view",     "host", "--keep-fd", "3"};
+    argv = {"sessionctl", "run", "--mount", mount_, "--keep-fd", "3"};
+    const std::vector<const char*> words = ViewAndScope(way, setting_.private_view);
+    argv.insert(argv.end(), words.begin(), words.end());
     argv.insert(argv.end(), setting_.session_args.begin(), setting_.session_args.end());
     argv.push_back("--");
   }
@@ -174,11 +208,13 @@ bool Batch::Execute(Way way) {
   argv.push_back(nullptr);
   const bool bare = way == Way::kBare;
   const int executor = bare ? open(words[0].c_str(), O_PATH | O_CLOEXEC) : -1;
+  const std::string user = std::to_string(setting_.user);
+  const std::string id_map = user + " " + user + " 1";
   const pid_t child = fork();
   if (child < 0) Fail("fork");
   if (child == 0) {
     Become(setting_, bare, shared_fd_, bare ? executor : sessionctl_fd_, argv.data(),
-           mount_.c_str());
+           mount_.c_str(), id_map.c_str());
   }
   if (executor >= 0) close(executor);
   int status;
@@ -189,6 +225,18 @@ bool Batch::Execute(Way way) {
           WIFEXITED(status) ? "exit code" : "signal",
           WIFEXITED(status) ? WEXITSTATUS(status) : WTERMSIG(status));
   return false;
+}
+
+// What a private view has around the mount is its own; the host's directories stay as they were.
+bool Batch::NothingAroundMount() const {
+  for (const std::string& directory : around_) {
+    std::error_code error;
+    const std::filesystem::directory_iterator entries(directory, error);
+    if (!error && std::distance(begin(entries), end(entries)) == 1) continue;
+    fprintf(stderr, "not as it was: %s\n", directory.c_str());
+    return false;
+  }
+  return true;
 }
 
 bool Batch::RunAll(const std::vector<Program>& programs, Way way, std::vector<Run>* runs) {
@@ -206,10 +254,12 @@ bool Batch::RunAll(const std::vector<Program>& programs, Way way, std::vector<Ru
   if (ran) {
     memcpy(area_->text, text.data(), text.size());
     area_->text_size = static_cast<uint32_t>(text.size());
-    ran = Execute(way);
+    ran = Execute(way) && NothingAroundMount();
   }
   runs->assign(programs.size(), Run());
   for (size_t i = 0; i < programs.size(); ++i) {
+    (*runs)[i].private_view = way != Way::kBare && setting_.private_view;
+    (*runs)[i].native_reads = way == Way::kWrites;
     (*runs)[i].result = area_->results[i];
     (*runs)[i].tree = TakeSnapshot(ProgramRoot(i), area_->started);
     RemoveTree(ProgramRoot(i));

@@ -23,6 +23,7 @@ struct Setting {
   std::string executor;
   std::string scratch;  // where to work; "": $TMPDIR or /tmp
   uid_t user = 0;
+  bool private_view = false;              // of the sessions; else the host's
   std::string lie;                        // see executor_main.cc; in sessions only
   std::vector<std::string> session_args;  // further ones for `sessionctl run`
 };
@@ -35,6 +36,8 @@ const char* WayName(Way way);
 struct Run {
   ProgramResult result = {};
   Snapshot tree;
+  bool private_view = false;  // in a session with a view of its own
+  bool native_reads = false;  // the kernel alone carries out what only reads
 };
 
 class Batch {
@@ -51,9 +54,11 @@ class Batch {
   std::string ProgramRoot(size_t index) const;
   std::vector<std::string> CommandLine(Way way) const;
   bool Execute(Way way);
+  bool NothingAroundMount() const;
 
   const Setting setting_;
   std::string scratch_;
+  std::vector<std::string> around_;  // the directories on the way to the mount
   std::string mount_;
   std::string executor_;
   int shared_fd_ = -1;

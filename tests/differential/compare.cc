@@ -142,7 +142,7 @@ Difference Compare(const Program& program, const Run& bare, const Run& inside,
     const StepResult& a = bare.result.steps[i];
     const StepResult& b = inside.result.steps[i];
     if (Same(a, b)) continue;
-    const Case difference = {program, i, a, b};
+    const Case difference = {program, i, a, b, inside.private_view, inside.native_reads};
     const Exception* exception = FindException(difference);
     if (exception == nullptr) return AtStep(program, i, a, b);
     ++(*exceptions)[exception->id];

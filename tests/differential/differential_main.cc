@@ -29,13 +29,15 @@ namespace differential {
 namespace {
 
 constexpr char kUsage[] =
-    "usage: run [--programs N] [--seed S] [--user root|nobody|UID] [--replay FILE] [--first "
-    "INDEX]\n"
+    "usage: run [--programs N] [--seed S] [--user root|nobody|UID] [--view host|private]\n"
+    "           [--replay FILE] [--first INDEX]\n"
     "           [--jobs N] [--scratch DIRECTORY] [--print] [--lie OP] [--session-arg ARG]\n"
     "  --programs N      random programs, each bare and in sessions with scope writes and all "
     "(300)\n"
     "  --seed S          the same seed gives the same programs (1)\n"
     "  --user WHO        who runs them (root)\n"
+    "  --view WHICH      the sessions' view; an ordinary user's bare run is then in such a user\n"
+    "                    namespace as a private view of his (host)\n"
     "  --replay FILE     the programs of FILE instead\n"
     "  --first INDEX     begin with this program of the seed\n"
     "  --jobs N          batches at a time (one a processor)\n"
@@ -94,6 +96,8 @@ bool ParseOptions(int argc, char** argv, Options* options) {
       options->setting.lie = value;
     } else if (name == "--session-arg") {
       options->setting.session_args.push_back(value);
+    } else if (name == "--view" && (value == "host" || value == "private")) {
+      options->setting.private_view = value == "private";
     } else if (name != "--user" || !ParseUser(value, &options->setting.user)) {
       return false;
     }
@@ -252,9 +256,11 @@ class Tester {
              finding.program.name.c_str());
     }
     printf(
-        "\nseed %llu, user %u: %llu programs, each bare and in two sessions, in %.0f s; %ld steps "
+        "\nseed %llu, user %u, %s view: %llu programs, each bare and in two sessions, in %.0f s; "
+        "%ld steps "
         "bare, %ld of them successful; %zu kinds of differences\n",
         static_cast<unsigned long long>(options_.seed), options_.setting.user,
+        options_.setting.private_view ? "private" : "host's",
         static_cast<unsigned long long>(done_), seconds, steps_, successes_, findings_.size());
     for (const auto& [id, count] : exceptions_) {
       printf("exception %s (docs/fidelity.md): %ld times\n", id.c_str(), count);

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdlib>
+#include <iterator>
 #include <map>
 #include <string>
 
@@ -43,6 +44,30 @@ bool OutsideTheMount(const Case& c) {
   if (!Went(c, kEndsOutside)) return false;
   if (c.bare.state == StepResult::kOutside) return c.inside.value == -EACCES;
   return c.bare.value < 0 && IsOneOf(c.inside.value, {EACCES, EPERM, EBUSY, EXDEV, ENOENT});
+}
+
+// The kernel carries it out alone, wherever it leads.
+bool IsNative(const Case& c) {
+  const std::string& op = c.step().op;
+  if (op == "open" || op == "openat") {
+    const std::string& flags = c.step().args[op == "open" ? 1 : 2];
+    const auto has = [&flags](const char* flag) { return flags.find(flag) != std::string::npos; };
+    return has("O_PATH") ||
+           (c.native_reads && !has("O_WRONLY") && !has("O_RDWR") && !has("O_CREAT"));
+  }
+  constexpr const char* kLooks[] = {"newfstatat", "statx",      "stat",       "lstat",
+                                    "access",     "faccessat",  "faccessat2", "readlink",
+                                    "readlinkat", "getxattr",   "lgetxattr",  "listxattr",
+                                    "chdir",      "getxattrat", "listxattrat"};
+  return std::find(std::begin(kLooks), std::end(kLooks), op) != std::end(kLooks);
+}
+
+// In a private view other directories lie around the mount: those on the way to it, and the
+// session's own /tmp. A link in the mount leads there only what the kernel carries out alone.
+bool OwnSurroundings(const Case& c) {
+  if (!c.private_view || !Went(c, kEndsOutside)) return false;
+  const bool failed = c.inside.state == StepResult::kDone && c.inside.value < 0;
+  return failed || !Went(c, kLinkLedOut) || IsNative(c);
 }
 
 // The island rule: a link in the mount leads out of it.
@@ -139,6 +164,7 @@ const Exception kExceptions[] = {
     {"link-leads-out", LinkLeadsOut},
     {"fenced-access", FencedAccess},
     {"outside-the-mount", OutsideTheMount},
+    {"surroundings-of-a-view", OwnSurroundings},
     {"mount-root", MountRoot},
     {"openat2-outside", Openat2Outside},
     {"openat2-create-no-xdev", Openat2CreateNoXdev},

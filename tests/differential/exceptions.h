@@ -16,6 +16,8 @@ struct Case {
   size_t at;
   const StepResult& bare;
   const StepResult& inside;
+  bool private_view;  // that of the session
+  bool native_reads;
 
   const Step& step() const { return program.steps[at]; }
 };

@@ -1,9 +1,9 @@
 """The differential tester finds a difference that is planted, and cuts it down to a few steps.
 
-    finds_planted_difference.py TESTER lie|read-only
+    finds_planted_difference.py TESTER lie|read-only [ARG…]
 
 lie: the executor reports EEXIST of mkdir as EACCES, in sessions only. read-only: the sessions may
-only read what is named "b".
+only read what is named "b". The other arguments are the tester's.
 """
 import re
 import subprocess
@@ -13,7 +13,7 @@ LONGEST = 6  # lines of a minimised program, its scene included
 
 
 def main():
-    tester, how = sys.argv[1:]
+    tester, how, *others = sys.argv[1:]
     planted = {
         "lie": (["--lie", "mkdir"], r"mkdir bare EEXIST, inside EACCES"),
         "read-only": (["--session-arg=--read-only", "--session-arg=b"], r"bare OK, inside EROFS"),
@@ -22,7 +22,7 @@ def main():
     arguments = []
     for flag in flags:
         arguments += flag.split("=", 1)
-    run = subprocess.run([tester, "--programs", "100", "--seed", "3", *arguments], capture_output=True, text=True)
+    run = subprocess.run([tester, "--programs", "100", "--seed", "3", *arguments, *others], capture_output=True, text=True)
     if run.returncode == 77:
         print(run.stderr)
         return 77

@@ -160,8 +160,10 @@ LastLink LastLinkOf(const Step& step, bool second) {
     if (word == "AT_SYMLINK_FOLLOW" || word.ends_with("|AT_SYMLINK_FOLLOW")) {
       return LastLink::kFollowed;
     }
-    const bool excludes =
-        word.find("O_EXCL") != std::string::npos && word.find("O_CREAT") != std::string::npos;
+    // O_PATH takes no notice of the others (open(2)).
+    const bool excludes = word.find("O_EXCL") != std::string::npos &&
+                          word.find("O_CREAT") != std::string::npos &&
+                          word.find("O_PATH") == std::string::npos;
     flagged = flagged || excludes || word.find("NOFOLLOW") != std::string::npos;
   }
   return flagged ? LastLink::kBeforeSlash : LastLink::kFollowed;
