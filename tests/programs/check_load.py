@@ -15,7 +15,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from compare_run import ORDINARY, SKIPPED, WAYS, credentials
+from compare_run import ORDINARY, SKIPPED, WAYS, bare_credentials, credentials
 
 MEMORY_SLACK_KIB = 2048  # the allocator's, not the load's: a leak of 100 bytes a call would be above it
 SETTLE_SECONDS = 120
@@ -73,8 +73,9 @@ def start(options, base, rounds, in_session):
                 "--", *argv]
     environment = {"PATH": "/usr/bin:/bin:/usr/sbin:/sbin", "HOME": str(work), "TMPDIR": str(work), "LANG": "C.UTF-8",
                    "SESSIONCTL_STATE_DIR": str(base / "state")}
-    return subprocess.Popen([*credentials(options.user, options.way if in_session else None), *argv], cwd=work, env=environment, stdin=subprocess.PIPE,
-                            stdout=subprocess.PIPE, text=True)
+    words = (credentials if in_session else bare_credentials)(options.user, options.way)
+    return subprocess.Popen([*words, *argv], cwd=work, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                            text=True)
 
 
 def play(process, at_checkpoint):

@@ -2,10 +2,12 @@
 
     python3 compare_run.py --sessionctl PATH --driver FILE [--user root|ordinary] [--way writes|all|private]…
                            [--need PROGRAM]… [--mount DIR]… [--device PATH]… [--ignore REGEX]… [--ipc RULE]
-                           [--network LINE]…
+                           [--network LINE]… [--tells-ids]
 
 All runs happen in a directory of the same name with the same environment and credentials, so that nothing legitimate
-differs but times: the bare one has no capabilities and no_new_privs as well, because no session has any.
+differs but times: the bare one has no capabilities and no_new_privs as well, because no session has any. An ordinary
+user's private view is in a user namespace that knows no ids but his own: a driver that tells other ids is compared with
+a bare run in such a namespace.
 """
 
 import argparse
@@ -46,6 +48,14 @@ def credentials(user, way=None):
     return words
 
 
+def bare_credentials(user, way):
+    """The same for the bare run that a session is compared with; `way` None: whichever it is."""
+    words = credentials(user)
+    if way == "private" and user == "ordinary":
+        words += ["unshare", "--map-current-user"]
+    return words
+
+
 def policy_text(options, base):
     """The session's policy: the work directory is its one mount unless the test asks for more."""
     lines = ["version = 1", 'extends = ["default"]']
@@ -57,8 +67,8 @@ def policy_text(options, base):
     return "\n".join(lines) + "\n"
 
 
-def run(options, base, driver, way):
-    """One run of the driver; `way` is None for the bare one."""
+def run(options, base, driver, way, beside=None):
+    """One run of the driver; `way` is None for a bare one, `beside` then the way that it is compared with."""
     work = base / "work"
     environment = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": str(work),
                    "TMPDIR": str(work), "LANG": "C.UTF-8", "LC_ALL": "C.UTF-8", "USER": "tester", "LOGNAME": "tester"}
@@ -72,7 +82,8 @@ def run(options, base, driver, way):
                 *argv]
     # Not below HOME, where the state directory would be a place that the mount has to deny.
     state = {} if way is None else {"SESSIONCTL_STATE_DIR": str(base / "state")}
-    return subprocess.run([*credentials(options.user, way), *argv], cwd=work, env=environment | state,
+    words = credentials(options.user, way) if way is not None else bare_credentials(options.user, beside)
+    return subprocess.run([*words, *argv], cwd=work, env=environment | state,
                           stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="surrogateescape",
                           check=False, timeout=options.timeout)
 
@@ -149,22 +160,29 @@ def differences(bare, bare_tree, session, session_tree):
     return found
 
 
+def result_of(options, base, driver, way, beside=None):
+    """What a run said, and the tree that it left."""
+    work = make_work(options, base)
+    done = run(options, base, driver, way, beside)
+    tree = take(work, [re.compile(pattern) for pattern in options.ignore])
+    put_away(base, way or ("bare" if beside is None else f"bare_{beside}"))
+    return done, tree
+
+
 def compare(options, base, driver):
-    ignore = [re.compile(pattern) for pattern in options.ignore]
-    results = {}
-    for way in [None, *options.way]:
-        work = make_work(options, base)
-        done = run(options, base, driver, way)
-        results[way] = (done, take(work, ignore))
-        put_away(base, way or "bare")
-    bare, bare_tree = results.pop(None)
-    if bare.returncode != 0 or (len(bare_tree) < 3 and len(bare.stdout) < 100):
-        print(f"the bare run failed ({bare.returncode}): {bare.stdout}{bare.stderr}")
-        return 1
     failed = False
-    for way, (session, tree) in results.items():
-        found = differences(bare, bare_tree, session, tree)
-        print(f"{driver.name}, {options.user} user, {way}: {len(bare_tree)} entries and {len(bare.stdout)} "
+    bare = {}
+    for way in options.way:
+        namespace = way if options.tells_ids and options.user == "ordinary" and way == "private" else None
+        if namespace not in bare:
+            bare[namespace] = result_of(options, base, driver, None, namespace)
+        bare_run, bare_tree = bare[namespace]
+        if bare_run.returncode != 0 or (len(bare_tree) < 3 and len(bare_run.stdout) < 100):
+            print(f"the bare run failed ({bare_run.returncode}): {bare_run.stdout}{bare_run.stderr}")
+            return 1
+        session, tree = result_of(options, base, driver, way)
+        found = differences(bare_run, bare_tree, session, tree)
+        print(f"{driver.name}, {options.user} user, {way}: {len(bare_tree)} entries and {len(bare_run.stdout)} "
               f"bytes of output compared, {len(found)} differences")
         for difference in found[:20]:
             print(difference)
@@ -186,6 +204,7 @@ def parse_options():
     parser.add_argument("--network", action="append", default=[], help="a line of [network]; none otherwise")
     parser.add_argument("--need", action="append", default=[], help="a program; without it the test is skipped")
     parser.add_argument("--argument", action="append", default=[], help="an argument for the driver")
+    parser.add_argument("--tells-ids", action="store_true", help="the driver tells the ids of other users")
     parser.add_argument("--timeout", type=int, default=900)
     options = parser.parse_args()
     options.way = options.way or ["all"]

@@ -18,7 +18,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from compare_run import ORDINARY, SKIPPED, WAYS, credentials
+from compare_run import ORDINARY, SKIPPED, WAYS, bare_credentials, credentials
 from suites import SUITES
 
 
@@ -50,10 +50,10 @@ class Place:
             argv = [str(self.base / "tools" / "sessionctl"), "run", "--net", "host", "--unix-datagrams",
                     "--mount", str(work), *WAYS[self.options.way], *sets, "--", *argv]
         state = {"SESSIONCTL_STATE_DIR": str(self.base / "state")}
-        way = self.options.way if in_session else None
+        words = (credentials if in_session else bare_credentials)(self.options.user, self.options.way)
         with tempfile.TemporaryFile(mode="w+", encoding="utf-8", errors="replace") as output:
             try:
-                code = subprocess.run([*credentials(self.options.user, way), *argv], cwd=work, env=environment | state,
+                code = subprocess.run([*words, *argv], cwd=work, env=environment | state,
                                       stdin=subprocess.DEVNULL, stdout=output, stderr=output, check=False,
                                       timeout=self.options.timeout).returncode
             except subprocess.TimeoutExpired:

@@ -191,7 +191,7 @@ def ids_and_limits():
     print("set-group-ID after truncate", oct(path.stat().st_mode))
     try:
         os.chown(path, 12345, 12345)
-    except PermissionError as error:
+    except OSError as error:
         print("chown", error.errno)
     print("umask", oct(os.umask(0o077)), oct(os.umask(0o022)))
     print("statvfs", os.statvfs(WORK).f_namemax, os.pathconf(WORK, "PC_PATH_MAX"))
