@@ -60,8 +60,12 @@ absl::StatusOr<LandlockRuleset> LandlockRuleset::Create(uint64_t handled_fs, uin
 absl::Status LandlockRuleset::Allow(int fd, uint64_t access) {
   SysResult<struct stat> info = Fstat(fd);
   if (!info.ok()) return absl::InternalError(absl::StrCat("fstat: ", strerror(info.error())));
+  return Allow(fd, S_ISDIR(info->st_mode), access);
+}
+
+absl::Status LandlockRuleset::Allow(int fd, bool is_directory, uint64_t access) {
   access &= handled_fs_;
-  if (!S_ISDIR(info->st_mode)) access &= landlock::kFsFileRights;
+  if (!is_directory) access &= landlock::kFsFileRights;
   if (access == 0) return absl::OkStatus();  // the kernel refuses an empty rule (ENOMSG)
   PathBeneathAttr attr = {access, fd};
   if (syscall(kNrAddRule, fd_.get(), kRulePathBeneath, &attr, 0) != 0) {

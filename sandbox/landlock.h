@@ -26,6 +26,8 @@ class LandlockRuleset {
   // ruleset does not handle, and directory rights on a file, are left out; an empty remainder adds
   // no rule.
   absl::Status Allow(int fd, uint64_t access);
+  // For who knows already what it is.
+  absl::Status Allow(int fd, bool is_directory, uint64_t access);
 
   // Grants `access` (handled network rights) on a TCP port; 0 for binding: one of the kernel's
   // choice.

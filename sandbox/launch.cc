@@ -40,7 +40,8 @@ std::vector<char*> Pointers(std::vector<std::string>& strings) {
 void ResetSignals(const sigset_t& mask) {
   for (int signal = 1; signal <= kLastSignal; ++signal) {
     struct sigaction action;
-    if (sigaction(signal, nullptr, &action) != 0 || action.sa_handler == SIG_IGN) continue;
+    if (sigaction(signal, nullptr, &action) != 0) continue;
+    if (action.sa_handler == SIG_IGN || action.sa_handler == SIG_DFL) continue;
     action = {};
     action.sa_handler = SIG_DFL;
     sigaction(signal, &action, nullptr);

@@ -6,6 +6,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <cerrno>
+
 namespace sessionctl {
 namespace {
 
@@ -25,8 +27,9 @@ bool Has(const CapabilityState& state, int capability) {
 SysStatus ReduceBoundingSet(CapabilitySet kept) {
   for (int capability = 0; capability < 64; ++capability) {
     if ((kept & CapabilityBit(capability)) != 0) continue;
-    if (prctl(PR_CAPBSET_READ, capability) < 0) break;  // EINVAL: beyond the last
-    if (prctl(PR_CAPBSET_DROP, capability) != 0) return LastErrno();
+    if (prctl(PR_CAPBSET_DROP, capability) == 0) continue;
+    if (errno == EINVAL && capability > 0) break;  // beyond the last
+    return LastErrno();
   }
   return Done{};
 }

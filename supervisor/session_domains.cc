@@ -1,6 +1,7 @@
 #include "supervisor/session_domains.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 
 #include <cerrno>
 #include <cstring>
@@ -39,7 +40,8 @@ int HeldMount(const std::string& path, const SessionView& view) {
   return fd;
 }
 
-// Gives `use` the object of a grant; not called for a system path that went away.
+// Gives `use` the object of a grant, and whether it is a directory; not called for a system path
+// that went away.
 template <typename Use>
 absl::Status WithObject(const std::string& path, const SessionView& view, const Use& use) {
   OwnedFd opened;
@@ -56,7 +58,9 @@ absl::Status WithObject(const std::string& path, const SessionView& view, const 
     opened = std::move(*object);
     fd = opened.get();
   }
-  const absl::Status used = use(fd);
+  SysResult<struct stat> info = Fstat(fd);
+  if (!info.ok()) return absl::ErrnoToStatus(info.error(), "grant " + path);
+  const absl::Status used = use(fd, S_ISDIR(info->st_mode));
   if (used.ok()) return used;
   return absl::Status(used.code(), absl::StrCat("grant ", path, ": ", std::string(used.message())));
 }
@@ -77,16 +81,17 @@ absl::StatusOr<SessionRulesets> MakeRulesets(const LandlockPlan& session_plan,
     const auto both = inner.find(grant.path);
     const uint64_t in_session = both != inner.end() ? both->second : 0;
     if (both != inner.end()) inner.erase(both);
-    absl::Status added = WithObject(grant.path, view, [&](int fd) {
-      absl::Status outer = broker->Allow(fd, grant.access);
-      return outer.ok() && in_session != 0 ? session->Allow(fd, in_session) : outer;
+    absl::Status added = WithObject(grant.path, view, [&](int fd, bool is_directory) {
+      absl::Status outer = broker->Allow(fd, is_directory, grant.access);
+      return outer.ok() && in_session != 0 ? session->Allow(fd, is_directory, in_session) : outer;
     });
     if (!added.ok()) return added;
   }
   for (const auto& [path, access] : inner) {
-    absl::Status added = WithObject(std::string(path), view, [&session, access = access](int fd) {
-      return session->Allow(fd, access);
-    });
+    const auto allow = [&session, access = access](int fd, bool is_directory) {
+      return session->Allow(fd, is_directory, access);
+    };
+    absl::Status added = WithObject(std::string(path), view, allow);
     if (!added.ok()) return added;
   }
   return SessionRulesets{*std::move(session), *std::move(broker)};
