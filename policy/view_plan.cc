@@ -393,30 +393,31 @@ std::vector<ViewEntry> PlanViewEntries(const CompiledPolicy& compiled) {
   return entries;
 }
 
-CompiledPolicy SeenFromInside(const CompiledPolicy& compiled) {
-  CompiledPolicy inside = compiled;
+void SeeFromInside(CompiledPolicy* compiled) {
+  // By the mounts as they lie on the host.
+  for (std::string& socket : compiled->network.unix_sockets) {
+    socket = GuestPathOf(*compiled, socket);
+  }
   std::map<std::string, std::string> names = {{kMultiplexer, kOwnMultiplexer}};
-  if (!compiled.view.terminal.empty()) names[compiled.view.terminal] = kConsole;
-  for (CompiledMount& each : inside.mounts) {
+  if (!compiled->view.terminal.empty()) names[compiled->view.terminal] = kConsole;
+  for (CompiledMount& each : compiled->mounts) {
     Mount& mount = each.mount;
     if (each.is_shared_memory) mount.guest = kSharedMemoryPath;
     names[mount.host] = mount.guest;
     mount.host = mount.alias = mount.guest;
   }
-  for (Mount& mount : inside.policy.mounts) mount.host = mount.alias = mount.guest;
+  for (Mount& mount : compiled->policy.mounts) mount.host = mount.alias = mount.guest;
   const auto rename = [&names](std::string& path) {
     if (const auto name = names.find(path); name != names.end()) path = name->second;
   };
-  for (LandlockPlan* plan : {&inside.broker_domain, &inside.session_domain}) {
+  for (LandlockPlan* plan : {&compiled->broker_domain, &compiled->session_domain}) {
     for (LandlockGrant& grant : plan->grants) {
       if (grant.reason != kReservedReason) rename(grant.path);
     }
   }
-  for (SystemGrant& grant : inside.system) {
+  for (SystemGrant& grant : compiled->system) {
     if (grant.device) rename(grant.path);
   }
-  for (std::string& socket : inside.network.unix_sockets) socket = GuestPathOf(compiled, socket);
-  return inside;
 }
 
 }  // namespace sessionctl

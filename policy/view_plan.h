@@ -39,9 +39,9 @@ ViewEntry PlanMountEntry(const Mount& mount);
 // What the private view is made of. Of a compiled policy whose view is private.
 std::vector<ViewEntry> PlanViewEntries(const CompiledPolicy& compiled);
 
-// The same policy as it reads inside its private view: what was named by the host's path is named
-// by the guest's.
-CompiledPolicy SeenFromInside(const CompiledPolicy& compiled);
+// Makes it the same policy as it reads inside its private view: what was named by the host's path
+// is named by the guest's.
+void SeeFromInside(CompiledPolicy* compiled);
 
 }  // namespace sessionctl
 

@@ -87,7 +87,8 @@ SysResult<pid_t> BrokerProcess::Fork(LaunchPlan& plan) const {
   }
   plan.cgroup_procs = cgroup_ != nullptr ? cgroup_->procs_fd() : -1;
   if (namespaces_.has_private_view()) {
-    return namespaces_.Fork([this] { return AssumePrivileges(PlanPrivileges(policy_.identity)); });
+    return namespaces_.Fork([this] { return AssumePrivileges(PlanPrivileges(policy_.identity)); },
+                            [&plan] { plan.RunChild(); });
   }
   const pid_t pid = fork();
   return pid < 0 ? SysResult<pid_t>(LastErrno()) : pid;

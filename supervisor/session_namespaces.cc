@@ -3,11 +3,11 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <array>
 #include <cerrno>
 #include <cstring>
 #include <string>
@@ -21,15 +21,34 @@
 namespace sessionctl {
 namespace {
 
-// What the process between sends: the child's id, or the negated errno.
-SysResult<pid_t> ReceiveId(int pipe) {
-  pid_t answer = -EPIPE;
-  ssize_t size;
-  while ((size = read(pipe, &answer, sizeof(answer))) < 0 && errno == EINTR) {
+// Of the process between, and of the child for as long as it executes nothing.
+constexpr size_t kBetweenStack = size_t{256} << 10;
+
+struct Between {
+  const ViewReaper& reaper;
+  const std::function<SysStatus()>& drop;
+  const std::function<void()>& child;
+  SysResult<pid_t> made = Errno(EPIPE);  // it was killed
+};
+
+// In the caller's memory. With CLONE_PARENT: who makes the child, in a namespace that it may not
+// enter itself, is nobody's parent.
+int RunBetween(void* argument) {
+  Between& between = *static_cast<Between*>(argument);
+  SysStatus ready = between.reaper.EnterForChildren();
+  if (ready.ok()) ready = between.drop();
+  if (!ready.ok()) {
+    between.made = Errno(ready.error());
+    _exit(0);
   }
-  if (size != static_cast<ssize_t>(sizeof(answer))) return Errno(EPIPE);
-  if (answer < 0) return Errno(-answer);
-  return answer;
+  const auto pid =
+      static_cast<pid_t>(syscall(SYS_clone, CLONE_PARENT | SIGCHLD, nullptr, nullptr, nullptr, 0));
+  if (pid == 0) {
+    between.child();
+    _exit(1);
+  }
+  between.made = pid > 0 ? SysResult<pid_t>(pid) : LastErrno();
+  _exit(0);
 }
 
 absl::Status NotEntered(const CompiledPolicy& policy, int error) {
@@ -67,7 +86,7 @@ absl::Status SessionNamespaces::Enter(const OwnMemory& memory, CompiledPolicy* p
   }
   // There "/proc/self" is nobody: the process ids are the session's.
   if (!StandInOwnDescriptors()) return absl::InternalError("/proc/self/fd is not held");
-  *policy = SeenFromInside(*policy);
+  SeeFromInside(policy);
   return absl::OkStatus();
 }
 
@@ -83,32 +102,20 @@ absl::Status SessionNamespaces::HoldUppers(const CompiledPolicy& policy) {
   return absl::OkStatus();
 }
 
-// With CLONE_PARENT: who makes it, in the namespace it may not enter itself, is nobody's parent.
-SysResult<pid_t> SessionNamespaces::Fork(const std::function<SysStatus()>& drop) const {
-  std::array<int, 2> pipe;
-  if (pipe2(pipe.data(), O_CLOEXEC) != 0) return LastErrno();
-  OwnedFd answer(pipe[0]);
-  OwnedFd theirs(pipe[1]);
-  const pid_t between = fork();
-  if (between < 0) return LastErrno();
-  if (between > 0) {
-    theirs.Reset();
-    SysResult<pid_t> child = ReceiveId(answer.get());
-    while (waitpid(between, nullptr, 0) < 0 && errno == EINTR) {
-    }
-    return child;
+SysResult<pid_t> SessionNamespaces::Fork(const std::function<SysStatus()>& drop,
+                                         const std::function<void()>& child) const {
+  void* const stack = mmap(nullptr, kBetweenStack, PROT_READ | PROT_WRITE,
+                           MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
+  if (stack == MAP_FAILED) return LastErrno();
+  Between between = {.reaper = reaper_, .drop = drop, .child = child};
+  const pid_t pid = clone(RunBetween, static_cast<char*>(stack) + kBetweenStack,
+                          CLONE_VM | CLONE_VFORK | SIGCHLD, &between);
+  const int error = errno;
+  munmap(stack, kBetweenStack);
+  if (pid < 0) return Errno(error);
+  while (waitpid(pid, nullptr, 0) < 0 && errno == EINTR) {
   }
-  SysStatus ready = reaper_.EnterForChildren();
-  if (ready.ok()) ready = drop();
-  pid_t made = -ready.error();
-  if (ready.ok()) {
-    made = static_cast<pid_t>(
-        syscall(SYS_clone, CLONE_PARENT | SIGCHLD, nullptr, nullptr, nullptr, 0));
-    if (made == 0) return 0;
-    if (made < 0) made = -errno;
-  }
-  if (write(theirs.get(), &made, sizeof(made)) != sizeof(made)) _exit(1);
-  _exit(0);
+  return between.made;
 }
 
 bool SessionNamespaces::End() {

@@ -37,10 +37,12 @@ class SessionNamespaces {
   // The session's process id namespace; -1: the broker's own.
   int process_ids() const { return reaper_.id_namespace(); }
 
-  // A child of the calling process in the session's process id namespace, as fork(2). The process
-  // between the two gives up what `drop` says before it makes it. Errors: those of clone(2),
-  // setns(2), and of `drop`.
-  SysResult<pid_t> Fork(const std::function<SysStatus()>& drop) const;
+  // A child of the calling process in the session's process id namespace, which runs `child`. The
+  // process between the two gives up what `drop` says before it makes it; it has the caller's
+  // memory while the caller waits, as vfork(2). The caller is single-threaded. Errors: those of
+  // clone(2), setns(2), and of `drop`.
+  SysResult<pid_t> Fork(const std::function<SysStatus()>& drop,
+                        const std::function<void()>& child) const;
 
   // Ends everybody in the private view, and reaps the caller's children. False: there is none.
   bool End();
