@@ -1,7 +1,6 @@
 #include "fleet/zygote_process.h"
 
 #include <fcntl.h>
-#include <malloc.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/prctl.h>
@@ -18,6 +17,7 @@
 #include "nlohmann/json.hpp"
 #include "policy/identity.h"
 #include "policy/policy_parser.h"
+#include "sandbox/base/own_memory.h"
 #include "sandbox/base/raw_log.h"
 #include "sandbox/base/syscalls.h"
 #include "sandbox/filter_cache.h"
@@ -65,6 +65,7 @@ class ZygoteServer {
   const SessionStore& store_;
   const KernelFeatures features_;
   FilterCache filters_;
+  FilledHoles holes_;
   std::string prepared_text_;
   std::unique_ptr<PreparedPolicy> prepared_;
 };
@@ -75,6 +76,7 @@ absl::StatusOr<const PreparedPolicy*> ZygoteServer::Prepare(const std::string& t
     return prepared_.get();
   }
   prepared_.reset();
+  holes_.Release();
   absl::StatusOr<SessionPolicy> policy = ParsePolicy(text, "policy");
   if (!policy.ok()) return policy.status();
   if (policy->process.user.empty()) policy->process.user = DefaultUserOfSpawned();
@@ -87,10 +89,10 @@ absl::StatusOr<const PreparedPolicy*> ZygoteServer::Prepare(const std::string& t
     // A plan that cannot be compiled is the session's failure to start, which says so.
     filters_.Get(prepared->compiled->filter).IgnoreError();
     filters_.Get(prepared->compiled->broker_filter).IgnoreError();
-    malloc_trim(0);  // else each session pays for the pages that this has left torn
   }
   prepared_text_ = text;
   prepared_ = std::move(prepared);
+  holes_.Fill();  // else each session pays for the pages that this has left torn
   return prepared_.get();
 }
 

@@ -4,6 +4,7 @@
 #ifndef SANDBOX_BASE_OWN_MEMORY_H_
 #define SANDBOX_BASE_OWN_MEMORY_H_
 
+#include <cstddef>
 #include <cstdint>
 
 namespace sessionctl {
@@ -24,6 +25,28 @@ void ForgetHeap(const OwnMemory& memory);
 
 // Overwrites arguments and environment. Async-signal-safe.
 void ForgetWords(const OwnMemory& memory);
+
+// Takes all that the allocator has between what is in use. So what a process that is forked then
+// allocates lies together, in pages of its own, and not in holes of many pages that it shares until
+// it writes to them. For who forks many that live long; not thread-safe.
+class FilledHoles {
+ public:
+  FilledHoles() = default;
+  FilledHoles(const FilledHoles&) = delete;
+  FilledHoles& operator=(const FilledHoles&) = delete;
+  ~FilledHoles() { Release(); }
+
+  void Fill();
+  void Release();
+
+ private:
+  struct Hole {
+    Hole* next;
+  };
+  void FillOf(size_t size, uintptr_t top);
+
+  Hole* holes_ = nullptr;
+};
 
 }  // namespace sessionctl
 
