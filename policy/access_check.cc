@@ -28,12 +28,6 @@ bool UsesObject(Operation operation) {
          operation == Operation::kMetadata || operation == Operation::kLinkFrom;
 }
 
-// The mounts of a namespace, each with the directory of its file system that it shows
-// (proc_pid_mountinfo(5)).
-bool TellsMounts(std::string_view path) {
-  return IsAtOrBelow(path, "/proc") && path.ends_with("/mountinfo");
-}
-
 // A directory of a private view that was made for what is granted below it.
 bool IsOnTheWay(const CompiledPolicy& policy, std::string_view path) {
   if (!policy.view.is_private) return false;
@@ -48,7 +42,7 @@ bool IsOnTheWay(const CompiledPolicy& policy, std::string_view path) {
 }
 
 Verdict CheckSystemGrant(const CompiledPolicy& policy, const AccessRequest& request) {
-  if (policy.view.moves_mounts && TellsMounts(request.path)) {
+  if (!request.is_copy && TellsHostPaths(policy, request.path)) {
     return {EACCES, "filesystem.view: it tells the host's paths of the mounts"};
   }
   for (const SystemGrant& grant : policy.system) {
@@ -237,6 +231,12 @@ const char* OperationName(Operation operation) {
     case Operation::kLookUp: return "look_up";
   }
   return "?";
+}
+
+// The mounts of a namespace, each with the directory of its file system that it shows
+// (proc_pid_mountinfo(5)).
+bool TellsHostPaths(const CompiledPolicy& policy, std::string_view path) {
+  return policy.view.moves_mounts && IsAtOrBelow(path, "/proc") && path.ends_with("/mountinfo");
 }
 
 Verdict CheckAccess(const CompiledPolicy& policy, const AccessRequest& request) {

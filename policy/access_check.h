@@ -37,6 +37,7 @@ struct AccessRequest {
   bool is_regular = false;  // of the object, where one exists
   bool is_device = false;   // a character or block device
   unsigned long link_count = 1;
+  bool is_copy = false;  // kRead: of a copy without the host's paths, where TellsHostPaths
 };
 
 struct Verdict {
@@ -44,6 +45,10 @@ struct Verdict {
   std::string rule;  // "mount /tmp/shared mode=ro", "deny **/.env", "no grant" …
   bool allowed() const { return error == 0; }
 };
+
+// Does the object of that path, outside every mount, tell the session the host's paths of its
+// mounts? Then it may not be read.
+bool TellsHostPaths(const CompiledPolicy& policy, std::string_view path);
 
 // Errors given: ENOENT (a hidden name, or below one), EROFS (a read-only mount or glob), EACCES
 // (making a hidden name, deny, outside every grant, a device inside a mount), EPERM (hardlinks =

@@ -15,6 +15,7 @@
 #include <map>
 
 #include "policy/wall_plans.h"
+#include "sandbox/base/syscalls.h"
 #include "sandbox/namespaces.h"
 
 namespace sessionctl {
@@ -121,6 +122,11 @@ std::vector<BrokerNeed> MakeNeeds() {
        {{"recvmsg"}},
        0,
        /*only_reserve=*/true},
+      {"telling the mounts without the host's paths, where one is seen at another",
+       {{"memfd_create", {BitSet(1, kMfdNoexecSeal)}}, {"fcntl", {IntIs(1, F_ADD_SEALS)}}},
+       0,
+       /*only_reserve=*/false,
+       /*only_moved=*/true},
   };
 }
 
@@ -153,7 +159,8 @@ FilterPlan PlanBrokerFilter(const CompiledPolicy& compiled,
   CasesByNumber cases;
   for (const BrokerNeed& need : BrokerNeeds()) {
     const bool needed = (need.only_with == 0 || (compiled.identity.kept & need.only_with) != 0) &&
-                        (!need.only_reserve || compiled.policy.filesystem.reserve);
+                        (!need.only_reserve || compiled.policy.filesystem.reserve) &&
+                        (!need.only_moved || compiled.view.moves_mounts);
     if (needed) Allow(need.calls, best_effort, &cases);
   }
   for (const MediatedCall& call : mediated_calls) {

@@ -19,6 +19,7 @@ struct BrokerNeed {
   std::vector<BrokerCall> calls;
   CapabilitySet only_with = 0;  // needed where the policy keeps one of these; 0: always
   bool only_reserve = false;    // needed under filesystem.reserve
+  bool only_moved = false;      // needed where the view shows a directory at another path
 };
 
 // What a broker needs, whatever its policy mediates.

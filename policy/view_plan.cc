@@ -381,7 +381,7 @@ std::vector<ViewEntry> PlanViewEntries(const CompiledPolicy& compiled) {
     entries.push_back(
         {.kind = Kind::kTree, .path = kConsole, .source = compiled.view.terminal, .devices = true});
   }
-  // Where mountinfo is not to be read, programs look here (getmntent(3)).
+  // Programs look here as well (getmntent(3)).
   entries.push_back({.kind = Kind::kLink, .path = "/etc/mtab", .source = "../proc/self/mounts"});
   entries.push_back({.kind = Kind::kLink, .path = "/dev/fd", .source = "/proc/self/fd"});
   entries.push_back({.kind = Kind::kLink, .path = "/dev/stdin", .source = "/proc/self/fd/0"});

@@ -78,6 +78,18 @@ int CallContext::AnswerInstead(int error, int answer) {
 int CallContext::CheckObject(Operation operation, const PinnedObject& object) {
   AccessRequest request;
   request.operation = operation;
+  return CheckObject(request, object);
+}
+
+int CallContext::CheckCopy(const PinnedObject& object) {
+  AccessRequest request;
+  request.operation = Operation::kRead;
+  request.is_copy = true;
+  return CheckObject(request, object);
+}
+
+int CallContext::CheckObject(AccessRequest request, const PinnedObject& object) {
+  const Operation operation = request.operation;
   request.mount = object.mount != nullptr ? object.mount->rules : nullptr;
   request.is_regular = S_ISREG(object.info.st_mode);
   request.is_device = IsDevice(object.info);

@@ -15,6 +15,7 @@
 #include "supervisor/mediator/blocking_calls.h"
 #include "supervisor/mediator/bound_names.h"
 #include "supervisor/mediator/current_view.h"
+#include "supervisor/mediator/mount_table.h"
 #include "supervisor/mediator/path_resolver.h"
 #include "supervisor/mediator/session_view.h"
 #include "supervisor/mediator/terminals.h"
@@ -24,13 +25,15 @@ namespace sessionctl {
 class CallContext {
  public:
   CallContext(const ViewInUse& view, const Notifier& notifier, BlockingCalls& blocking,
-              Terminals& terminals, BoundNames& bound_names, const Notification& call)
+              Terminals& terminals, BoundNames& bound_names, MountTable& mount_table,
+              const Notification& call)
       : view_(view),
         session_(*view.session),
         notifier_(notifier),
         blocking_(blocking),
         terminals_(terminals),
         bound_names_(bound_names),
+        mount_table_(mount_table),
         task_(session_.proc(), call.tid),
         resolver_(session_, task_, refusal_),
         id_(call.id) {}
@@ -48,6 +51,7 @@ class CallContext {
   }
   Terminals& terminals() { return terminals_; }
   BoundNames& bound_names() { return bound_names_; }
+  MountTable& mount_table() { return mount_table_; }
   const Notifier& notifier() const { return notifier_; }
   uint64_t id() const { return id_; }
 
@@ -63,6 +67,8 @@ class CallContext {
   // The verdict on an existing object; 0 or the errno to answer with. Decided by where the pinned
   // object really is.
   int CheckObject(Operation operation, const PinnedObject& object);
+  // The same where the session gets a copy (MountTable) in place of an object that it may not read.
+  int CheckCopy(const PinnedObject& object);
   // The verdict on a name in a pinned directory. `other` is the other end of a rename or link.
   int CheckName(Operation operation, const PinnedParent& parent,
                 const PinnedParent* other = nullptr);
@@ -104,6 +110,7 @@ class CallContext {
   const Refusal& refusal() const { return refusal_; }
 
  private:
+  int CheckObject(AccessRequest request, const PinnedObject& object);
   int Decide(const AccessRequest& request);
   // Of what was allowed: is there room for it in the overlay that it is in, if it is in one?
   int AdmitObject(Operation operation, const PinnedObject& object);
@@ -123,6 +130,7 @@ class CallContext {
   BlockingCalls& blocking_;
   Terminals& terminals_;
   BoundNames& bound_names_;
+  MountTable& mount_table_;
   RemoteTask task_;
   Refusal refusal_;  // before resolver_, which writes it too
   PathResolver resolver_;

@@ -136,7 +136,7 @@ void Mediator::Work() {
 Reply Mediator::Answer(const ViewInUse& view, const Notification& call) {
   const SyscallRow* row = FindSyscallRow(call.nr);
   if (row == nullptr) return Reply::Error(ENOSYS);
-  CallContext context(view, notifier_, blocking_, terminals_, bound_names_, call);
+  CallContext context(view, notifier_, blocking_, terminals_, bound_names_, mount_table_, call);
   SysResult<SyscallRequest> request = DecodeRequest(*row, call, context.task());
   // What was read may belong to another process that got the same thread id (trap 18).
   if (!context.StillWaiting()) return Reply::CallerGone();

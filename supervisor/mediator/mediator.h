@@ -25,6 +25,7 @@
 #include "supervisor/mediator/bound_names.h"
 #include "supervisor/mediator/call_counters.h"
 #include "supervisor/mediator/current_view.h"
+#include "supervisor/mediator/mount_table.h"
 #include "supervisor/mediator/reply.h"
 #include "supervisor/mediator/session_view.h"
 #include "supervisor/mediator/terminals.h"
@@ -76,6 +77,7 @@ class Mediator {
   BlockingCalls blocking_;
   Terminals terminals_;
   BoundNames bound_names_;
+  MountTable mount_table_;
   std::atomic<int> workers_ = 0;
   std::atomic<int> receivers_ = 0;  // in Receive(), or on the way there
   std::atomic<int> sleepers_ = 0;   // that nobody has woken yet

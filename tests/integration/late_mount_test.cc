@@ -82,6 +82,11 @@ TEST_P(LateMountTest, RemovedMountIsGoneAndOpenFilesStay) {
   ExpectRefused(Remove(id, "/mnt/data"), "no mount was added");
   ASSERT_EQ(Add(id, shared_ + ":/mnt/data:ro").exit_code, 0) << "the place is free again";
   EXPECT_EQ(Shell(id, "tail -1 /mnt/data/file").out, "held\n");
+  // What an open of mountinfo tells is of now.
+  const char* const count = "grep -c ' / /mnt/data ro,' /proc/self/mountinfo";
+  EXPECT_EQ(Shell(id, count).out, "1\n");
+  ASSERT_EQ(Remove(id, "/mnt/data").exit_code, 0);
+  EXPECT_EQ(Shell(id, count).out, "0\n");
 }
 
 TEST_P(LateMountTest, MountsAreIslandsAndRootsStay) {

@@ -79,14 +79,23 @@ TEST_P(PrivateViewTest, NothingElseOfTheHostIsThere) {
 TEST_P(PrivateViewTest, HostsPathsAreNotTold) {
   const std::string name = fs::path(mount_).filename();
   const std::string script =
-      "for f in self thread-self 1 self/task/$$ self/cwd/../../proc/self; do "
-      "cat /proc/$f/mountinfo 2>/dev/null; done; cat /proc/mounts; cat /proc/self/mountstats; "
+      "for f in self thread-self 1 $$/task/$$ self/cwd/../../proc/self; do "
+      "cat /proc/$f/mountinfo; done; cat /proc/mounts; cat /proc/self/mountstats; "
       "cat /proc/self/maps; pwd; df . > /dev/null && echo df";
   const CliResult result = Shell(script, {"--rox", "/usr/bin"});
   EXPECT_EQ(result.out.find(scratch_), std::string::npos) << result.out;
   EXPECT_EQ(result.out.find("/" + name + " "), std::string::npos) << result.out;
   EXPECT_TRUE(result.out.ends_with("df\n")) << result.out << result.err;
   EXPECT_NE(result.out.find(" /mnt/data "), std::string::npos) << "its guest path is told";
+  // Each of them shows the mount, by another name of the same file, too.
+  const CliResult counted = Shell(
+      "for f in self thread-self 1 $$/task/$$ self/cwd/../../proc/self; do "
+      "grep -c ' / /mnt/data ' /proc/$f/mountinfo; done; exec 5< /proc/self/mountinfo; "
+      "grep -c ' / /mnt/data ' /proc/self/fd/5; grep -c ' / /mnt/data ' <&5; "
+      "for to in /proc/self/mountinfo /proc/self/fd/5; do "
+      "(echo x > $to) 2>/dev/null && echo written; (echo x >> $to) 2>/dev/null && echo written; "
+      "done; chmod 777 /proc/self/fd/5 2>/dev/null && echo changed; findmnt -no TARGET -T .");
+  EXPECT_EQ(counted.out, "1\n1\n1\n1\n1\n1\n1\n/mnt/data\n") << counted.err;
   const CliResult control = InNativeView({"cat", "/proc/self/mountinfo"});
   EXPECT_NE(control.out.find("/" + name + " "), std::string::npos) << control.out << control.err;
 }

@@ -272,5 +272,24 @@ TEST(AccessCheck, DevicesAreReadAndWrittenOnly) {
   }
 }
 
+// A copy may be read where the original may, but for what it tells of the host.
+TEST(AccessCheck, MountinfoIsReadAsACopyWhereItTellsHostPaths) {
+  CompiledPolicy policy = MakePolicy({MakeMount("/m")});
+  policy.system.push_back({"/proc"});
+  AccessRequest request = {Operation::kRead};
+  for (const char* path : {"/proc/1/mountinfo", "/proc/1/task/2/mountinfo"}) {
+    request.path = path;
+    policy.view.moves_mounts = false;
+    EXPECT_EQ(CheckAccess(policy, request).error, 0) << path;
+    policy.view.moves_mounts = true;
+    request.is_copy = false;
+    EXPECT_EQ(CheckAccess(policy, request).error, EACCES) << path;
+    request.is_copy = true;
+    EXPECT_EQ(CheckAccess(policy, request).error, 0) << path;
+  }
+  policy.system.pop_back();
+  EXPECT_EQ(CheckAccess(policy, request).error, EACCES) << "no grant of /proc";
+}
+
 }  // namespace
 }  // namespace sessionctl

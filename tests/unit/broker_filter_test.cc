@@ -188,6 +188,14 @@ TEST(BrokerFilter, CredentialsAreChangedWhereThePolicyKeepsCapabilitiesOnly) {
       Allows(Filter(Only(-1), CapabilityBit(CAP_MKNOD)), SYS_mknodat, {0, 0, S_IFBLK | 0644}));
 }
 
+TEST(BrokerFilter, MemoryIsMadeToTellMountsWhereOneIsMoved) {
+  CompiledPolicy compiled;
+  EXPECT_FALSE(Allows(Filter(compiled, Only(-1)), SYS_memfd_create, {1, kMfdNoexecSeal}));
+  compiled.view.moves_mounts = true;
+  EXPECT_TRUE(Allows(Filter(compiled, Only(-1)), SYS_memfd_create, {1, kMfdNoexecSeal}));
+  EXPECT_FALSE(Allows(Filter(compiled, Only(-1)), SYS_memfd_create, {1, 0}));
+}
+
 std::vector<BrokerCall> AllCalls() {
   std::vector<BrokerCall> calls;
   for (const BrokerNeed& need : BrokerNeeds()) {

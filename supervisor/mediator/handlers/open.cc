@@ -101,6 +101,7 @@ class OpenCall {
       SysResult<OwnedFd> own = context_.terminals().Find(object.info.st_rdev, object.info.st_dev);
       if (own.ok()) return OpenOwnTerminal(*own);
     }
+    if (!Writes() && TellsHostPaths(object)) return OpenCopy(object);
     if (int error = Decide(object); error != 0) {
       return object.through_descriptor ? Share(object, error) : Reply::Error(error);
     }
@@ -119,6 +120,23 @@ class OpenCall {
     int error = Reads() ? context_.CheckObject(Operation::kRead, object) : 0;
     if (error == 0 && Writes()) error = context_.CheckObject(Operation::kWrite, object);
     return error;
+  }
+
+  bool TellsHostPaths(const PinnedObject& object) const {
+    const CompiledPolicy& policy = context_.session().policy();
+    if (object.mount != nullptr || !policy.view.moves_mounts || !OnProcfs(object.fd.get())) {
+      return false;
+    }
+    SysResult<std::string> path = PathOfDescriptor(object.fd.get());
+    return path.ok() && sessionctl::TellsHostPaths(policy, *path);
+  }
+
+  Reply OpenCopy(const PinnedObject& object) {
+    if (int error = context_.CheckCopy(object); error != 0) return Reply::Error(error);
+    SysResult<OwnedFd> copy =
+        context_.mount_table().Open(object.fd.get(), static_cast<int>(ReopenFlags()));
+    if (!copy.ok()) return Reply::Error(copy.error());
+    return Deliver(std::move(*copy));
   }
 
   // A pipe or socket of the session's own, reached through its descriptor.
