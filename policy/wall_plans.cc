@@ -281,7 +281,7 @@ FilterPlan PlanFilter(const CompiledPolicy& compiled,
     rules.try_emplace(nr, RulesInOrder(nr, AllocationCases(), FilterAction::kAllow));
   }
   for (int nr = 0; nr <= kLastReviewedSyscall; ++nr) {
-    if (SyscallName(nr).empty()) continue;
+    if (!IsSyscall(nr)) continue;
     rules.try_emplace(nr, std::vector<FilterRule>{{nr, FilterAction::kAllow}});
   }
   FilterPlan plan;

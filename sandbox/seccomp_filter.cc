@@ -187,6 +187,17 @@ std::string SyscallName(int nr) {
   return name != nullptr ? name.get() : "";
 }
 
+bool IsSyscall(int nr) {
+#if defined(__x86_64__)
+  // Between the two lie the numbers that were left out when new calls got the same one everywhere.
+  constexpr int kLastOfItsOwn = 334;
+  constexpr int kFirstOfAll = 424;
+  return nr >= 0 && nr <= kLastReviewedSyscall && (nr <= kLastOfItsOwn || nr >= kFirstOfAll);
+#else
+  return !SyscallName(nr).empty();
+#endif
+}
+
 std::string FilterPseudoCode(const FilterPlan& plan) {
   std::map<int, std::vector<FilterRule>> by_number;
   for (const FilterRule& rule : plan.rules) by_number[rule.nr].push_back(rule);

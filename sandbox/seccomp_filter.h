@@ -87,6 +87,9 @@ int SyscallNumber(const std::string& name);
 // The name of a syscall number on this architecture, or "" if nobody knows it.
 std::string SyscallName(int nr);
 
+// Whether it has one. Looks at no names where it need not.
+bool IsSyscall(int nr);
+
 // The filter for people (`policy explain`): the decision on each syscall whose arguments count,
 // then the others, gathered by what happens to them.
 std::string FilterPseudoCode(const FilterPlan& plan);

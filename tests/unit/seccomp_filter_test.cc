@@ -42,6 +42,10 @@ FilterPlan AllowAllBut(const std::vector<FilterRule>& special) {
   return plan;
 }
 
+TEST(SyscallNames, NumberIsASyscallsWhereItHasAName) {
+  for (int nr = -1; nr < 600; ++nr) EXPECT_EQ(IsSyscall(nr), !SyscallName(nr).empty()) << nr;
+}
+
 TEST(SyscallNames, RoundTripUpToTheNewest) {
   EXPECT_EQ(SyscallName(SYS_openat), "openat");
   EXPECT_EQ(SyscallName(452), "fchmodat2");
