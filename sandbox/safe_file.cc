@@ -258,6 +258,31 @@ SysStatus WriteFileAtomically(int dirfd, const std::string& name, const std::str
   return durability == Durability::kSynced ? Fsync(parent) : Done{};
 }
 
+SysStatus CreateFileBeneath(int dirfd, const std::string& name, const std::string& contents,
+                            mode_t mode) {
+  SysResult<OwnedFd> fd = OpenStrict(dirfd, name, O_WRONLY | O_CREAT | O_EXCL, 0600);
+  if (!fd.ok()) return Errno(fd.error());
+  return FillFile(fd->get(), contents, mode, Durability::kFast);
+}
+
+SysStatus ReplaceByReserve(int dirfd, const std::string& name, const std::string& reserve,
+                           const std::string& contents) {
+  SysResult<OwnedFd> fd = OpenStrict(dirfd, reserve, O_WRONLY | O_NONBLOCK | O_NOCTTY);
+  if (!fd.ok()) return Errno(fd.error());
+  SysResult<struct stat> st = Fstat(fd->get());
+  if (!st.ok()) return Errno(st.error());
+  if (!S_ISREG(st->st_mode)) return Errno(EINVAL);
+  if (st->st_nlink != 1) return Errno(EMLINK);
+  SysStatus filled = WriteAll(fd->get(), contents.data(), contents.size());
+  if (filled.ok() && ftruncate(fd->get(), static_cast<off_t>(contents.size())) != 0) {
+    filled = LastErrno();
+  }
+  if (filled.ok()) filled = Fsync(fd->get());
+  if (!filled.ok()) return filled;
+  if (renameat2(dirfd, reserve.c_str(), dirfd, name.c_str(), 0) != 0) return LastErrno();
+  return Fsync(dirfd);
+}
+
 SysResult<OwnedFd> OpenFileBeneath(int dirfd, const std::string& name) {
   SysResult<OwnedFd> fd = OpenStrict(dirfd, name, O_RDONLY | O_NONBLOCK | O_NOCTTY);
   if (!fd.ok()) return fd;

@@ -70,6 +70,18 @@ enum class Durability {
 SysStatus WriteFileAtomically(int dirfd, const std::string& name, const std::string& contents,
                               mode_t mode, Durability durability = Durability::kSynced);
 
+// Makes a file with these contents (O_EXCL) in a directory that nobody looks into yet: half of it
+// may stay there after an error. Its permission bits are exactly `mode`. Errors: EEXIST, ENOSPC …
+SysStatus CreateFileBeneath(int dirfd, const std::string& name, const std::string& contents,
+                            mode_t mode);
+
+// The last time that `name` is written, with room that was kept for it: fills the file `reserve`
+// beside it and puts that in its place as one step, on disk before return. Plain names, in a
+// directory that is open for reading. Errors: ENOENT, EINVAL (not a regular file), EMLINK (it has a
+// second name), …; then `name` stands as it was.
+SysStatus ReplaceByReserve(int dirfd, const std::string& name, const std::string& reserve,
+                           const std::string& contents);
+
 // The contents of a regular file of at most `limit` bytes. Errors: EFBIG, EINVAL (not a regular
 // file).
 SysResult<std::string> ReadFileBeneath(int dirfd, const std::string& name, size_t limit);

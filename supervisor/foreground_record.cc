@@ -23,8 +23,7 @@ absl::StatusOr<std::unique_ptr<ForegroundRecord>> ForegroundRecord::Begin(
   SysResult<LockFile> lock = LockFile::Acquire(fd, kSessionLockFile, LockWait::kBlock);
   if (!lock.ok()) return absl::ErrnoToStatus(lock.error(), kSessionLockFile);
   made->lock_ = std::move(*lock);
-  SysStatus written = WriteFileAtomically(fd, kSessionPolicyFile, PolicyToToml(policy.policy), 0600,
-                                          Durability::kFast);
+  SysStatus written = CreateFileBeneath(fd, kSessionPolicyFile, PolicyToToml(policy.policy), 0600);
   if (!written.ok()) return absl::ErrnoToStatus(written.error(), kSessionPolicyFile);
   SessionRecord& record = made->record_.value;
   record.id = id;

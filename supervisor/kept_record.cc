@@ -30,7 +30,7 @@ absl::Status Reserve(const SessionDirectory& directory, size_t record_size) {
 
 absl::Status KeptRecord::Begin(const SessionDirectory& directory) {
   directory_ = &directory;
-  absl::Status written = directory.WriteRecord(value, Durability::kFast);
+  absl::Status written = directory.WriteFirstRecord(value);
   return written.ok() ? Reserve(directory, RecordToJson(value).size()) : written;
 }
 
@@ -59,9 +59,9 @@ void KeptRecord::Save() const {
 }
 
 void KeptRecord::SaveLast() const {
-  const bool saved = directory_->WriteRecord(value, Durability::kSynced).ok();
+  if (directory_->WriteLastRecord(value, kReserveFile).ok()) return;
   unlinkat(directory_->fd(), kReserveFile, 0);
-  if (saved || directory_->WriteRecord(value, Durability::kSynced).ok()) return;
+  if (directory_->WriteRecord(value, Durability::kSynced).ok()) return;
   RawLog("state.json");
 }
 

@@ -14,8 +14,9 @@ class KeptRecord {
   // What it says; written by the functions below.
   SessionRecord value;
 
-  // Writes it for the first time, and keeps room on the disk for the last one, which must not be
-  // lost because the disk is full by then. `directory` must stay. Errors: those of writing.
+  // Writes it for the first time, in a directory that is not published yet, and keeps room on the
+  // disk for the last one, which must not be lost because the disk is full by then. `directory`
+  // must stay. Errors: those of writing.
   absl::Status Begin(const SessionDirectory& directory);
   // What the session's compiled policy says. Writes nothing.
   void Describe(const CompiledPolicy& policy);

@@ -131,12 +131,11 @@ absl::Status Monitor::MakeDirectory() {
 absl::Status Monitor::OpenLogs() {
   const SessionPolicy& policy =
       options_.compiled != nullptr ? options_.compiled->policy : *options_.policy;
-  SysStatus written = WriteFileAtomically(directory_->fd(), kSessionPolicyFile,
-                                          PolicyToToml(policy), 0600, Durability::kFast);
+  SysStatus written =
+      CreateFileBeneath(directory_->fd(), kSessionPolicyFile, PolicyToToml(policy), 0600);
   if (!written.ok()) return absl::ErrnoToStatus(written.error(), kSessionPolicyFile);
   if (!options_.spec.empty()) {
-    written = WriteFileAtomically(directory_->fd(), kSessionSpecFile, options_.spec, 0600,
-                                  Durability::kFast);
+    written = CreateFileBeneath(directory_->fd(), kSessionSpecFile, options_.spec, 0600);
     if (!written.ok()) return absl::ErrnoToStatus(written.error(), kSessionSpecFile);
   }
   SysResult<SessionLog> log = SessionLog::Create(directory_->fd(), options_.log);

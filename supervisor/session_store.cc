@@ -64,6 +64,17 @@ absl::Status SessionDirectory::WriteRecord(const SessionRecord& record,
   return written.ok() ? absl::OkStatus() : ToStatus(written.error(), id_ + "/" + kStateFile);
 }
 
+absl::Status SessionDirectory::WriteFirstRecord(const SessionRecord& record) const {
+  SysStatus written = CreateFileBeneath(fd_.get(), kStateFile, RecordToJson(record), 0600);
+  return written.ok() ? absl::OkStatus() : ToStatus(written.error(), id_ + "/" + kStateFile);
+}
+
+absl::Status SessionDirectory::WriteLastRecord(const SessionRecord& record,
+                                               const std::string& reserve) const {
+  SysStatus written = ReplaceByReserve(fd_.get(), kStateFile, reserve, RecordToJson(record));
+  return written.ok() ? absl::OkStatus() : ToStatus(written.error(), id_ + "/" + kStateFile);
+}
+
 bool SessionDirectory::IsLocked() const {
   SysResult<bool> held = LockFile::IsHeld(fd_.get(), kSessionLockFile);
   return held.ok() && *held;

@@ -41,6 +41,10 @@ class SessionDirectory {
   // The record as written. Errors: kNotFound, kDataLoss.
   absl::StatusOr<SessionRecord> ReadRecord() const;
   absl::Status WriteRecord(const SessionRecord& record, Durability durability) const;
+  // The first one, before the session is published.
+  absl::Status WriteFirstRecord(const SessionRecord& record) const;
+  // The last one, into the file `reserve`, which has room for it; on disk on return.
+  absl::Status WriteLastRecord(const SessionRecord& record, const std::string& reserve) const;
 
   // The record as it is: a session that says it runs but whose monitor holds no lock is kLost.
   absl::StatusOr<SessionRecord> CurrentRecord() const;

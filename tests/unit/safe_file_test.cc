@@ -159,6 +159,36 @@ TEST_F(SafeFileTest, AtomicWriteReplacesALinkInsteadOfFollowingIt) {
   EXPECT_EQ(fs::status(Shared("state")).permissions(), fs::perms(0640));
 }
 
+TEST_F(SafeFileTest, CreatingAFileFollowsAndReplacesNothing) {
+  fs::create_symlink(Outside("victim"), Shared("state"));
+  EXPECT_EQ(CreateFileBeneath(dirfd(), "state", "new", 0600).error(), EEXIST);
+  EXPECT_FALSE(fs::exists(Outside("victim")));
+  ASSERT_TRUE(CreateFileBeneath(dirfd(), "other", "new", 0640).ok());
+  EXPECT_EQ(Read(Shared("other")), "new");
+  EXPECT_EQ(fs::status(Shared("other")).permissions(), fs::perms(0640));
+}
+
+TEST_F(SafeFileTest, ReserveBecomesTheFile) {
+  Write(Shared("state"), "old");
+  Write(Shared("reserve"), std::string(4096, '\0'));
+  const OwnedFd directory(open(Shared("").c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  EXPECT_EQ(ReplaceByReserve(directory.get(), "state", "reserve", "last").error(), 0);
+  EXPECT_EQ(Read(Shared("state")), "last");
+  EXPECT_FALSE(fs::exists(Shared("reserve")));
+}
+
+TEST_F(SafeFileTest, PlantedReserveIsNotWrittenTo) {
+  Write(Outside("victim"), "precious");
+  Write(Shared("state"), "old");
+  EXPECT_EQ(ReplaceByReserve(dirfd(), "state", "reserve", "last").error(), ENOENT);
+  fs::create_symlink(Outside("victim"), Shared("link"));
+  EXPECT_EQ(ReplaceByReserve(dirfd(), "state", "link", "last").error(), ELOOP);
+  fs::create_hard_link(Outside("victim"), Shared("hard"));
+  EXPECT_EQ(ReplaceByReserve(dirfd(), "state", "hard", "last").error(), EMLINK);
+  EXPECT_EQ(Read(Outside("victim")), "precious");
+  EXPECT_EQ(Read(Shared("state")), "old");
+}
+
 TEST_F(SafeFileTest, AtomicWriteFailureLeavesTheOldContentsAndNoTemporary) {
   fs::create_directory(Shared("state"));
   EXPECT_EQ(WriteFileAtomically(dirfd(), "state", "new", 0600).error(), EISDIR);
