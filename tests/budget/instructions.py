@@ -15,6 +15,7 @@ import tempfile
 
 ROUNDS = 8  # a step takes 0.1 ms
 MARGIN = 0.25
+TRIES = 4  # a loaded machine makes the broker wait and wake more often: the least counts
 
 
 def count(counter, broker, caller, call, rounds):
@@ -33,11 +34,15 @@ def count(counter, broker, caller, call, rounds):
 def main():
     counter, broker, caller, budgets, call = sys.argv[1:]
     without, _ = count(counter, broker, caller, call, 0)
-    instructions, calls = count(counter, broker, caller, call, ROUNDS)
-    if calls < ROUNDS or calls % ROUNDS != 0:
-        sys.exit(f"{calls} calls were answered in {ROUNDS} rounds")
-    each = (instructions - without) / calls
     budget = json.loads(pathlib.Path(budgets).read_text())[call]
+    each = float("inf")
+    for _ in range(TRIES):
+        instructions, calls = count(counter, broker, caller, call, ROUNDS)
+        if calls < ROUNDS or calls % ROUNDS != 0:
+            sys.exit(f"{calls} calls were answered in {ROUNDS} rounds")
+        each = min(each, (instructions - without) / calls)
+        if each <= budget * (1 + MARGIN):
+            break
     print(f"{call}: {each:.0f} instructions a mediated call ({calls} calls), budget {budget}")
     if each > budget * (1 + MARGIN):
         sys.exit(f"{each / budget:.2f} of the budget: what makes the call dearer?")
