@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <linux/capability.h>
+#include <linux/kcmp.h>
 #include <linux/seccomp.h>
 #include <sched.h>
 #include <signal.h>
@@ -71,6 +72,7 @@ std::vector<BrokerNeed> MakeNeeds() {
        {{"process_vm_readv"},
         {"pidfd_open"},
         {"pidfd_getfd"},
+        {"kcmp", {IntIs(2, KCMP_FILE)}},
         {"prlimit64", {WordIs(2, 0)}},
         {"ioctl", {IntIs(1, kNsGetPidFromPidns)}}}},
       {"resolving and deciding",

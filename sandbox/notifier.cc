@@ -19,6 +19,8 @@ namespace {
 #define SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP (1UL << 0)
 #endif
 
+constexpr uint32_t kSendAtOnce = 1U << 1;  // SECCOMP_ADDFD_FLAG_SEND
+
 // The kernel's structures may be longer than ours (trap 6).
 seccomp_notif_sizes KernelSizes() {
   seccomp_notif_sizes sizes = {};
@@ -45,6 +47,21 @@ SysStatus SendResponse(int listener, uint64_t id, int error, int64_t value) {
   response->val = value;
   if (ioctl(listener, SECCOMP_IOCTL_NOTIF_SEND, response) != 0) return LastErrno();
   return Done{};
+}
+
+SysResult<int> AddDescriptor(int listener, uint64_t id, int fd, bool close_on_exec,
+                             uint32_t flags) {
+  seccomp_notif_addfd addfd = {};
+  addfd.id = id;
+  addfd.flags = flags;
+  addfd.srcfd = static_cast<uint32_t>(fd);
+  addfd.newfd_flags = close_on_exec ? O_CLOEXEC : 0;
+  int number;
+  do {
+    number = ioctl(listener, SECCOMP_IOCTL_NOTIF_ADDFD, &addfd);
+  } while (number < 0 && errno == EINTR);  // then nothing was installed
+  if (number < 0) return LastErrno();
+  return number;
 }
 
 }  // namespace
@@ -76,6 +93,11 @@ bool Notifier::HasEnded() const {
   return poll(&ended, 1, 0) > 0 && (ended.revents & POLLHUP) != 0;
 }
 
+bool Notifier::HasCall() const {
+  pollfd calls = {.fd = listener_.get(), .events = POLLIN, .revents = 0};
+  return poll(&calls, 1, 0) > 0 && (calls.revents & POLLIN) != 0;
+}
+
 bool Notifier::StillWaiting(uint64_t id) const {
   return ioctl(listener_.get(), SECCOMP_IOCTL_NOTIF_ID_VALID, &id) == 0;
 }
@@ -89,16 +111,13 @@ SysStatus Notifier::SendValue(uint64_t id, int64_t value) {
 }
 
 SysResult<int> Notifier::InstallDescriptor(uint64_t id, int fd, bool close_on_exec) {
-  seccomp_notif_addfd addfd = {};
-  addfd.id = id;
-  addfd.srcfd = static_cast<uint32_t>(fd);
-  addfd.newfd_flags = close_on_exec ? O_CLOEXEC : 0;
-  int number;
-  do {
-    number = ioctl(listener_.get(), SECCOMP_IOCTL_NOTIF_ADDFD, &addfd);
-  } while (number < 0 && errno == EINTR);  // then nothing was installed
-  if (number < 0) return LastErrno();
-  return number;
+  return AddDescriptor(listener_.get(), id, fd, close_on_exec, 0);
+}
+
+SysStatus Notifier::SendDescriptor(uint64_t id, int fd, bool close_on_exec) {
+  SysResult<int> number = AddDescriptor(listener_.get(), id, fd, close_on_exec, kSendAtOnce);
+  if (!number.ok()) return Errno(number.error());
+  return Done{};
 }
 
 }  // namespace sessionctl

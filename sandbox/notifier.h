@@ -32,6 +32,9 @@ class Notifier {
   // go on, unless HasEnded), EINTR, ENODEV or EBADF (no more calls will come).
   SysResult<Notification> Receive();
 
+  // Is there a call that nobody has received yet?
+  bool HasCall() const;
+
   // No task is left that has the filter, and so none will ever call: then Receive is ENOENT at
   // once, again and again (kernel/seccomp.c, seccomp_notify_poll: EPOLLHUP).
   bool HasEnded() const;
@@ -45,12 +48,14 @@ class Notifier {
                       int error);  // error > 0; 512 (ERESTARTSYS) restarts or interrupts
   SysStatus SendValue(uint64_t id, int64_t value);
   // Installs `fd` in the caller, who goes on waiting, and returns its number there. Close `fd`,
-  // then SendValue the number. Not in one step (SECCOMP_ADDFD_FLAG_SEND): the caller would run on
-  // while we still held the open file, and find its own lock taken (EWOULDBLOCK), its program busy
-  // (ETXTBSY) or a FIFO with an end too many. Nothing leaks in between: with WAIT_KILLABLE_RECV
-  // only its death can take the caller away (trap 9). EMFILE: the caller's table is full; nothing
-  // was answered yet.
+  // then SendValue the number. Nothing leaks in between: with WAIT_KILLABLE_RECV only its death can
+  // take the caller away (trap 9). EMFILE: the caller's table is full; nothing was answered yet.
   SysResult<int> InstallDescriptor(uint64_t id, int fd, bool close_on_exec);
+  // Both in one step (SECCOMP_ADDFD_FLAG_SEND), which saves the caller two wake-ups: it runs on
+  // while we still hold the open file, and may find its own lock taken (EWOULDBLOCK), its program
+  // busy (ETXTBSY) or a FIFO with an end too many. For what none of these can happen to. Errors as
+  // above.
+  SysStatus SendDescriptor(uint64_t id, int fd, bool close_on_exec);
 
  private:
   OwnedFd listener_;

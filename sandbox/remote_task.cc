@@ -1,5 +1,6 @@
 #include "sandbox/remote_task.h"
 
+#include <linux/kcmp.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
@@ -173,6 +174,16 @@ SysResult<OwnedFd> RemoteTask::Descriptor(int fd) const {
   SysResult<OwnedFd> object = OpenProc(name, O_PATH);
   if (!object.ok() && object.error() == ENOENT) return Errno(EBADF);
   return object;
+}
+
+bool RemoteTask::HasDescriptor(int fd) const {
+  {
+    OwnCapabilities look;
+    // Is it the same open file as itself (kcmp(2))? Kernels may be built without that.
+    if (syscall(SYS_kcmp, tid_, tid_, KCMP_FILE, fd, fd) == 0) return true;
+    if (errno == EBADF) return false;
+  }
+  return Descriptor(fd).ok();
 }
 
 SysResult<RemoteTask::Status> RemoteTask::ReadStatus() const {

@@ -51,6 +51,8 @@ class RemoteTask {
   SysResult<OwnedFd> WorkingDirectory() const;
   // A duplicate of the task's descriptor `fd` (the same open file). EBADF when it has none.
   SysResult<OwnedFd> Descriptor(int fd) const;
+  // Has the task a descriptor `fd`? Quicker.
+  bool HasDescriptor(int fd) const;
 
   SysResult<Status> ReadStatus() const;
   // The same, and whose rights the task has with files. One look: a task that waits in a call

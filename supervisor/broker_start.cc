@@ -146,7 +146,7 @@ void BrokerProcess::TakeListener(int channel) {
     FailStart(kOwnFailure, absl::StrCat("the broker's own fence: ", strerror(fenced.error())));
   }
   if (!limits_->StartOutput()) FailStart(kOwnFailure, "no thread for the output");
-  if (!mediator_->Start()) FailStart(kOwnFailure, "no thread for the mediator");
+  if (!mediator_->workers().Start()) FailStart(kOwnFailure, "no thread for the mediator");
   if (!WriteAll(channel, "g", 1).ok()) return;
 }
 

@@ -266,8 +266,7 @@ bool CallContext::DescriptorTableIsFull() const {
   // The first number that the table has no place for is free; the kernel would make it larger.
   if (status_ && status_->table_size > 0 && status_->table_size < *limit) return false;
   // Descriptors are given lowest first: while the highest is free, there is room.
-  SysResult<OwnedFd> highest = task_.Descriptor(static_cast<int>(*limit - 1));
-  if (!highest.ok()) return false;
+  if (!task_.HasDescriptor(static_cast<int>(*limit - 1))) return false;
   SysResult<OwnedFd> table = task_.DescriptorTable();
   return table.ok() && CountBelow(std::move(*table), *limit) >= *limit;
 }

@@ -1,16 +1,9 @@
 #include "supervisor/mediator/mediator.h"
 
-#include <sched.h>
-#include <unistd.h>
-
 #include <algorithm>
-#include <climits>
-#include <cstdlib>
 #include <memory>
 #include <utility>
 
-#include "sandbox/base/raw_log.h"
-#include "sandbox/base/thread.h"
 #include "supervisor/mediator/call_context.h"
 #include "supervisor/mediator/syscall_args.h"
 #include "supervisor/mediator/syscall_table.h"
@@ -18,14 +11,9 @@
 namespace sessionctl {
 namespace {
 
-constexpr int kMaxWorkers = 512;
 // Calls that wait may not take the last workers: those that would end the wait have to be
 // served.
-constexpr int kMaxBlockedCalls = kMaxWorkers - 64;
-// One to take the next call, and one for the call after that.
-constexpr int kReceivers = 2;
-// A worker that sees this many others asleep goes away.
-constexpr int kSleepers = 3;
+constexpr int kMaxBlockedCalls = Workers::kMost - 64;
 
 bool Has(const SyscallRow& row, ArgRole role) {
   return std::any_of(row.args.begin(), row.args.end(),
@@ -47,89 +35,8 @@ Mediator::Mediator(const SessionView& session, Notifier notifier, AuditSink* aud
     : view_(session),
       notifier_(std::move(notifier)),
       audit_(audit),
-      blocking_(notifier_, kMaxBlockedCalls) {
-  sem_init(&woken_, 0, 0);
-}
-
-bool Mediator::Start() {
-  receivers_ = 1;
-  return StartWorker();
-}
-
-void* Mediator::WorkerMain(void* self) {
-  static_cast<Mediator*>(self)->Work();
-  return nullptr;
-}
-
-// The new worker is counted as a receiver by whoever starts it, before it runs; so is one that is
-// woken.
-bool Mediator::StartWorker() {
-  ++workers_;
-  const bool started = StartDetachedThread(&Mediator::WorkerMain, this);
-  if (!started) --workers_;
-  return started;
-}
-
-void Mediator::EnsureReceiver() {
-  if (--receivers_ > 0) return;
-  ++receivers_;
-  if (WakeOne()) return;
-  // Else out of threads: calls wait until one is free.
-  if (workers_ >= kMaxWorkers || !StartWorker()) --receivers_;
-}
-
-bool Mediator::WakeOne() {
-  int sleepers = sleepers_;
-  while (sleepers > 0) {
-    if (sleepers_.compare_exchange_weak(sleepers, sleepers - 1)) {
-      sem_post(&woken_);
-      return true;
-    }
-  }
-  return false;
-}
-
-// In one step: whoever takes a call meanwhile counts on those that are left.
-bool Mediator::StopReceiving() {
-  int receivers = receivers_;
-  while (receivers > kReceivers) {
-    if (receivers_.compare_exchange_weak(receivers, receivers - 1)) return true;
-  }
-  return false;
-}
-
-bool Mediator::Sleep() {
-  int sleepers = sleepers_;
-  do {
-    if (sleepers >= kSleepers) return false;
-  } while (!sleepers_.compare_exchange_weak(sleepers, sleepers + 1));
-  while (sem_wait(&woken_) != 0) {  // EINTR
-  }
-  return true;
-}
-
-void Mediator::Work() {
-  if (unshare(CLONE_FS) != 0) {
-    RawLog("broker: a worker without its own umask cannot serve: unshare(CLONE_FS)", errno);
-    _exit(125);
-  }
-  for (;;) {
-    SysResult<Notification> call = notifier_.Receive();
-    if (!call.ok()) {
-      const bool goes_on = call.error() == ENOENT && !notifier_.HasEnded();  // trap 5
-      if (goes_on || call.error() == EINTR) continue;
-      --receivers_;
-      --workers_;
-      return;  // the session has ended; sleepers sleep until the process ends
-    }
-    EnsureReceiver();
-    Serve(*call);
-    ++receivers_;
-    if (!StopReceiving() || Sleep()) continue;
-    --workers_;
-    return;
-  }
-}
+      blocking_(notifier_, kMaxBlockedCalls),
+      workers_(notifier_, [this](const Notification& call) { Serve(call); }) {}
 
 // Everything that was held for the call is let go on return: the caller must not meet our copies of
 // its open files after its call.
@@ -168,6 +75,7 @@ void Mediator::Serve(const Notification& call) {
     Reply reply = Answer(*view, call);
     const bool given_up = reply.kind() == Reply::Kind::kCallerGone && view->over;
     if (given_up && notifier_.StillWaiting(call.id)) continue;
+    workers_.Answering();
     return Send(call, std::move(reply));
   }
 }
@@ -177,6 +85,11 @@ void Mediator::Send(const Notification& call, Reply reply) {
     case Reply::Kind::kCallerGone: return;
     case Reply::Kind::kError: (void)notifier_.SendError(call.id, reply.error()).ok(); return;
     case Reply::Kind::kValue: (void)notifier_.SendValue(call.id, reply.value()).ok(); return;
+    case Reply::Kind::kSharedDescriptor: {
+      SysStatus sent = notifier_.SendDescriptor(call.id, reply.fd(), reply.close_on_exec());
+      if (sent.ok()) return;
+      return Send(call, Reply::Error(sent.error()));
+    }
     case Reply::Kind::kDescriptor: {
       SysResult<int> number =
           notifier_.InstallDescriptor(call.id, reply.fd(), reply.close_on_exec());

@@ -2,19 +2,11 @@
 //   Notification → SyscallRow → SyscallRequest (memory copied once) → handler (resolve, decide,
 //   act) → Reply → Send.
 //
-// Any number of equal worker threads block in Receive(). Each one, as soon as it has a call, makes
-// sure that another waits for the next (a new thread if need be, up to a bound), so a call that
-// hangs holds up only itself (trap 15) and calls are received at once (trap 1). Each has its own
-// CLONE_FS, hence its own umask.
-//
-// A call wakes everybody who waits in Receive() (kernel/seccomp.c, recv_wait_event: no exclusive
-// waiters), so few do. Who is left over sleeps, and is woken when a receiver is missing.
+// Workers (workers.h) does so on as many threads as are needed, so that a call that hangs holds up
+// only itself (trap 15) and calls are received at once (trap 1).
 #ifndef SUPERVISOR_MEDIATOR_MEDIATOR_H_
 #define SUPERVISOR_MEDIATOR_MEDIATOR_H_
 
-#include <semaphore.h>
-
-#include <atomic>
 #include <cstdint>
 #include <utility>
 
@@ -29,6 +21,7 @@
 #include "supervisor/mediator/reply.h"
 #include "supervisor/mediator/session_view.h"
 #include "supervisor/mediator/terminals.h"
+#include "supervisor/mediator/workers.h"
 
 namespace sessionctl {
 
@@ -48,8 +41,8 @@ class Mediator {
   // The session as calls find it. Who replaces it is the broker's main thread.
   CurrentView& view() { return view_; }
 
-  // Starts the first worker. False when no thread can be made.
-  bool Start();
+  // Starts the first worker, and more as they are needed.
+  Workers& workers() { return workers_; }
 
   // Counts there instead of in itself; before Start. `counters` must outlive it.
   void CountIn(CallCounters* counters) { counters_ = counters; }
@@ -57,16 +50,6 @@ class Mediator {
   uint64_t denials() const { return counters_->denials.load(std::memory_order_relaxed); }
 
  private:
-  static void* WorkerMain(void* self);
-  bool StartWorker();
-  void Work();
-  void EnsureReceiver();
-  // False: nobody sleeps.
-  bool WakeOne();
-  // False: there are not so many receivers that one may be missing.
-  bool StopReceiving();
-  // Until woken, as a receiver. False: enough others sleep already.
-  bool Sleep();
   void Serve(const Notification& call);
   Reply Answer(const ViewInUse& view, const Notification& call);
   void Send(const Notification& call, Reply reply);
@@ -78,12 +61,9 @@ class Mediator {
   Terminals terminals_;
   BoundNames bound_names_;
   MountTable mount_table_;
-  std::atomic<int> workers_ = 0;
-  std::atomic<int> receivers_ = 0;  // in Receive(), or on the way there
-  std::atomic<int> sleepers_ = 0;   // that nobody has woken yet
-  sem_t woken_;
   CallCounters own_counters_;
   CallCounters* counters_ = &own_counters_;
+  Workers workers_;  // last: they use all of it
 };
 
 }  // namespace sessionctl

@@ -56,29 +56,40 @@ SysResult<OwnedFd> PathResolver::OpenOutside(int base, const std::string& path, 
 
 // Outside the mounts everything is system grants: that is enough if what the kernel finds is
 // plainly a granted object.
-SysResult<PinnedObject> PathResolver::QuickOutside(const std::string& path, bool follow) const {
+SysResult<PinnedObject> PathResolver::QuickOutside(const std::string& path,
+                                                   const OpenHow& how) const {
   std::string real;
-  SysResult<OwnedFd> opened = OpenOutside(AT_FDCWD, path, PathHow(follow), &real);
+  SysResult<OwnedFd> opened = OpenOutside(AT_FDCWD, path, how, &real);
   if (!opened.ok()) return Errno(opened.error());
   std::string_view below;
   for (const SystemGrant& grant : session_.policy().system) {
     if (!PathIsWithin(real, grant.path, &below)) continue;
     SysResult<PinnedObject> object = Pin(nullptr, std::move(*opened));
     if (object.ok()) object->place = std::move(real);
+    if (object.ok()) object->only_read = !grant.device;
     return object;
   }
   return Errno(EXDEV);
 }
 
-// Is ENOENT the answer, whoever walks? Where no link was followed the path is what it says: it
-// leads neither into a mount nor into the /proc of whoever walks. Most names that a program looks
-// for along a search path are not there.
-bool PathResolver::IsPlainlyAbsent(const std::string& path, bool follow) {
-  std::string_view below;
-  if (HasDotDot(path) || PathIsWithin(NormalizeUntilDotDot(path), "/proc", &below)) return false;
+// Without a link on its path first, as most have none. Then the path is what it says, and ENOENT is
+// the answer, whoever walks: it leads neither into a mount nor into the /proc of whoever walks.
+// Most names that a program looks for along a search path are not there. `*settled`: no walk can
+// answer otherwise.
+SysResult<PinnedObject> PathResolver::FindOutside(const std::string& path, bool follow,
+                                                  bool* settled) const {
   OpenHow how = PathHow(follow);
   how.resolve |= kResolveNoSymlinks;
-  return OpenAt2(AT_FDCWD, path.c_str(), how).error() == ENOENT;
+  SysResult<PinnedObject> plain = QuickOutside(path, how);
+  *settled = plain.ok();
+  if (plain.error() == ENOENT) {
+    std::string_view below;
+    *settled = !HasDotDot(path) && !PathIsWithin(NormalizeUntilDotDot(path), "/proc", &below);
+  }
+  if (plain.error() != ELOOP) return plain;
+  SysResult<PinnedObject> linked = QuickOutside(path, PathHow(follow));
+  *settled = linked.ok();
+  return linked;
 }
 
 PathWalker PathResolver::MakeWalker(const MountView* island, uint64_t extra_resolve) const {
@@ -223,9 +234,9 @@ SysResult<PinnedObject> PathResolver::Object(const CallerPath& path, bool follow
   if (start->mount == nullptr) {
     if (extra_resolve != 0) return ObjectOutside(*start, flags, extra_resolve);
     if (!MayPassHidden(start->walk)) {
-      SysResult<PinnedObject> quick = QuickOutside(start->walk, follow);
-      if (quick.ok()) return quick;
-      if (quick.error() == ENOENT && IsPlainlyAbsent(start->walk, follow)) return Errno(ENOENT);
+      bool settled = false;
+      SysResult<PinnedObject> quick = FindOutside(start->walk, follow, &settled);
+      if (settled) return quick;
     }
     return MakeWalker(nullptr).Object(WalkOrigin(), start->walk, follow);
   }

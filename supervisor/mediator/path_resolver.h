@@ -37,6 +37,7 @@ struct PinnedObject {
       false;            // reached by a magic link of a process of this session (/proc/self/fd/1)
   int descriptor = -1;  // its number, when it is a descriptor of the caller itself
   std::string place;    // outside every mount, where it was found when it was pinned; "": not told
+  bool only_read = false;  // in a tree that the session may read, and do nothing else with
 };
 
 // The directory in which a path's last component stands, pinned, and that component.
@@ -155,8 +156,8 @@ class PathResolver {
   // ENOSYS where a mount or /proc has a part in it, which only a walk may decide on.
   SysResult<OwnedFd> OpenOutside(int base, const std::string& path, const OpenHow& how,
                                  std::string* real) const;
-  SysResult<PinnedObject> QuickOutside(const std::string& path, bool follow) const;
-  static bool IsPlainlyAbsent(const std::string& path, bool follow);
+  SysResult<PinnedObject> QuickOutside(const std::string& path, const OpenHow& how) const;
+  SysResult<PinnedObject> FindOutside(const std::string& path, bool follow, bool* settled) const;
 
   // Where names are hidden (path_hiding.cc).
   SysResult<PinnedObject> QuickLookUp(const std::string& path, bool follow) const;

@@ -13,7 +13,7 @@ namespace sessionctl {
 
 class Reply {
  public:
-  enum class Kind { kError, kValue, kDescriptor, kCallerGone };
+  enum class Kind { kError, kValue, kDescriptor, kSharedDescriptor, kCallerGone };
 
   static Reply Error(int error) { return Reply(Kind::kError, error); }
   static Reply Value(int64_t value) { return Reply(Kind::kValue, value); }
@@ -26,6 +26,13 @@ class Reply {
     Reply reply(Kind::kDescriptor, 0);
     reply.fd_ = std::move(fd);
     reply.close_on_exec_ = close_on_exec;
+    return reply;
+  }
+  // The same, where it does no harm that we hold the open file for a moment longer than the call
+  // lasts (Notifier::SendDescriptor).
+  static Reply SharedDescriptor(OwnedFd fd, bool close_on_exec) {
+    Reply reply = Descriptor(std::move(fd), close_on_exec);
+    reply.kind_ = Kind::kSharedDescriptor;
     return reply;
   }
   // Nobody is left to answer; nothing was done.

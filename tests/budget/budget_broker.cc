@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
@@ -59,7 +60,8 @@ int Serve(char** caller, const std::string& directory) {
   SysResult<OwnedFd> listener = ReceiveDescriptor(ends[0]);
   if (!listener.ok()) Fail("no listener came");
   Mediator mediator(*view, Notifier(std::move(*listener)), nullptr);
-  if (!mediator.Start()) Fail("the mediator does not start");
+  // Step by step a call takes so long that nearly all would be spent on watching.
+  if (!mediator.workers().Start(std::chrono::hours(1))) Fail("the mediator does not start");
   char byte = 0;
   if (read(ends[0], &byte, 1) != 1) Fail("the caller has gone");
   const uint64_t before = mediator.calls();

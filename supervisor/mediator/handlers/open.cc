@@ -231,6 +231,10 @@ class OpenCall {
     if (opened.ok() && Terminals::IsMultiplexer(object.info)) {
       context_.terminals().Remember(opened->get());
     }
+    // Nobody locks what no session can write to; a moment more of a lock on it is all there can be.
+    if (opened.ok() && object.only_read && S_ISREG(object.info.st_mode) && !Writes()) {
+      return Reply::SharedDescriptor(std::move(*opened), Has(O_CLOEXEC));
+    }
     if (opened.ok()) return Deliver(std::move(*opened)).Keeping(std::move(pin));
     return opened.error() == ESRCH ? Reply::CallerGone() : Reply::Error(opened.error());
   }
