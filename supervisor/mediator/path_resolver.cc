@@ -17,7 +17,10 @@ namespace {
 // The caller's own RESOLVE_ flags that tie a resolution to its dirfd.
 constexpr uint64_t kAnchoredFlags = kResolveBeneath | kResolveInRoot;
 
-PinnedParent MakeParent(const MountView* mount, OwnedFd directory, const SplitPath& split) {
+}  // namespace
+
+PinnedParent PathResolver::MakeParent(const MountView* mount, OwnedFd directory,
+                                      const SplitPath& split) {
   PinnedParent parent;
   parent.mount = mount;
   parent.fd = std::move(directory);
@@ -27,8 +30,6 @@ PinnedParent MakeParent(const MountView* mount, OwnedFd directory, const SplitPa
   return parent;
 }
 
-}  // namespace
-
 SysResult<PinnedObject> PathResolver::Pin(const MountView* mount, OwnedFd fd) {
   SysResult<struct stat> info = Fstat(fd.get());
   if (!info.ok()) return Errno(info.error());
@@ -37,59 +38,6 @@ SysResult<PinnedObject> PathResolver::Pin(const MountView* mount, OwnedFd fd) {
   object.fd = std::move(fd);
   object.info = *info;
   return object;
-}
-
-SysResult<OwnedFd> PathResolver::OpenOutside(int base, const std::string& path, const OpenHow& how,
-                                             std::string* real) const {
-  SysResult<OwnedFd> opened = OpenAt2(base, path.c_str(), how);
-  if (!opened.ok()) return Errno(opened.error());
-  SysResult<std::string> found = PathOfDescriptor(opened->get());
-  if (!found.ok()) return Errno(found.error());
-  std::string rest;
-  std::string_view below;
-  if (PathIsWithin(*found, "/proc", &below) || session_.MountOfRealPath(*found, &rest) != nullptr) {
-    return Errno(ENOSYS);
-  }
-  *real = std::move(*found);
-  return opened;
-}
-
-// Outside the mounts everything is system grants: that is enough if what the kernel finds is
-// plainly a granted object.
-SysResult<PinnedObject> PathResolver::QuickOutside(const std::string& path,
-                                                   const OpenHow& how) const {
-  std::string real;
-  SysResult<OwnedFd> opened = OpenOutside(AT_FDCWD, path, how, &real);
-  if (!opened.ok()) return Errno(opened.error());
-  std::string_view below;
-  for (const SystemGrant& grant : session_.policy().system) {
-    if (!PathIsWithin(real, grant.path, &below)) continue;
-    SysResult<PinnedObject> object = Pin(nullptr, std::move(*opened));
-    if (object.ok()) object->place = std::move(real);
-    if (object.ok()) object->only_read = !grant.device;
-    return object;
-  }
-  return Errno(EXDEV);
-}
-
-// Without a link on its path first, as most have none. Then the path is what it says, and ENOENT is
-// the answer, whoever walks: it leads neither into a mount nor into the /proc of whoever walks.
-// Most names that a program looks for along a search path are not there. `*settled`: no walk can
-// answer otherwise.
-SysResult<PinnedObject> PathResolver::FindOutside(const std::string& path, bool follow,
-                                                  bool* settled) const {
-  OpenHow how = PathHow(follow);
-  how.resolve |= kResolveNoSymlinks;
-  SysResult<PinnedObject> plain = QuickOutside(path, how);
-  *settled = plain.ok();
-  if (plain.error() == ENOENT) {
-    std::string_view below;
-    *settled = !HasDotDot(path) && !PathIsWithin(NormalizeUntilDotDot(path), "/proc", &below);
-  }
-  if (plain.error() != ELOOP) return plain;
-  SysResult<PinnedObject> linked = QuickOutside(path, PathHow(follow));
-  *settled = linked.ok();
-  return linked;
 }
 
 PathWalker PathResolver::MakeWalker(const MountView* island, uint64_t extra_resolve) const {
@@ -262,14 +210,14 @@ SysResult<PinnedParent> PathResolver::Parent(const CallerPath& path, uint64_t ex
                                          .beneath = (extra_resolve & kResolveBeneath) != 0,
                                          .may_step_last = false});
   if (!start.ok()) return Errno(start.error());
-  return ParentFrom(*start, extra_resolve);
+  return ParentFrom(std::move(*start), extra_resolve);
 }
 
-SysResult<PinnedParent> PathResolver::ParentFrom(const Start& start, uint64_t extra_resolve) const {
-  return MarkHidden(FindParent(start, extra_resolve));
+SysResult<PinnedParent> PathResolver::ParentFrom(Start start, uint64_t extra_resolve) const {
+  return MarkHidden(FindParent(std::move(start), extra_resolve));
 }
 
-SysResult<PinnedParent> PathResolver::FindParent(const Start& start, uint64_t extra_resolve) const {
+SysResult<PinnedParent> PathResolver::FindParent(Start start, uint64_t extra_resolve) const {
   if (start.mount == nullptr || (extra_resolve == 0 && session_.HasNestedMounts(*start.mount))) {
     if (extra_resolve != 0) return ParentOutside(start, extra_resolve);
     if (IsLost(start)) return Errno(ENAMETOOLONG);
@@ -277,6 +225,12 @@ SysResult<PinnedParent> PathResolver::FindParent(const Start& start, uint64_t ex
     return MakeWalker(nullptr).Parent(Origin(start), outside ? start.walk : start.rest);
   }
   SplitPath split = SplitLast(start.rest);
+  // The call itself says whether the directory may be searched, unless "f/" is refused before.
+  const bool plain = split.directory.empty() && !split.leaf.empty() && split.leaf != "." &&
+                     split.leaf != ".." && !split.trailing_slash;
+  if (plain && extra_resolve == 0 && start.base.valid() && !start.mount->hides()) {
+    return MakeParent(start.mount, std::move(start.base), split);
+  }
   SysResult<OwnedFd> opened =
       OpenVisible(start, Searched(split.directory), O_PATH | O_DIRECTORY, extra_resolve);
   if (!opened.ok()) {
@@ -315,54 +269,15 @@ SysResult<PathResolver::Parents> PathResolver::BothParents(const CallerPath& fir
   if (!start.ok()) return Errno(start.error());
   SysResult<Start> other = StartOfSecond(*start, first, second);
   Parents parents;
-  SysResult<PinnedParent> parent = ParentFrom(*start, 0);
+  SysResult<PinnedParent> parent = ParentFrom(std::move(*start), 0);
   if (!parent.ok()) return Errno(parent.error());
   parents.first = std::move(*parent);
   if (!other.ok()) other = Locate(second, kOptions);
   if (!other.ok()) return Errno(other.error());
-  parent = ParentFrom(*other, 0);
+  parent = ParentFrom(std::move(*other), 0);
   if (!parent.ok()) return Errno(parent.error());
   parents.second = std::move(*parent);
   return parents;
-}
-
-// What the kernel finds under the caller's own RESOLVE_ flags is decided on where it really is.
-// They are the kernel's alone to keep, so what needs a walk is ENOSYS: callers fall back to openat.
-SysResult<OwnedFd> PathResolver::PinOutside(const Start& start, const std::string& path,
-                                            uint64_t flags, uint64_t extra_resolve) const {
-  const int base = start.base.valid() ? start.base.get() : AT_FDCWD;
-  // The broker's /proc is not the caller's (trap 29).
-  if (path.find("proc") != std::string::npos || (start.base.valid() && OnProcfs(base)) ||
-      MayPassHidden(path)) {
-    return Errno(ENOSYS);
-  }
-  OpenHow how;
-  how.flags = flags | O_CLOEXEC;
-  how.resolve = extra_resolve | kResolveNoMagiclinks;
-  std::string real;
-  SysResult<OwnedFd> opened = OpenOutside(base, path, how, &real);
-  const bool asked = (extra_resolve & (kResolveNoMagiclinks | kResolveNoSymlinks)) != 0;
-  if (!opened.ok() && opened.error() == ELOOP && !asked) return Errno(ENOSYS);
-  return opened;
-}
-
-SysResult<PinnedObject> PathResolver::ObjectOutside(const Start& start, uint64_t flags,
-                                                    uint64_t extra_resolve) const {
-  const std::string& path = start.base.valid() ? start.rest : start.walk;
-  SysResult<OwnedFd> opened = PinOutside(start, path, flags, extra_resolve);
-  if (!opened.ok()) return Errno(opened.error());
-  return Pin(nullptr, std::move(*opened));
-}
-
-SysResult<PinnedParent> PathResolver::ParentOutside(const Start& start,
-                                                    uint64_t extra_resolve) const {
-  const std::string& path = start.base.valid() ? start.rest : start.walk;
-  SplitPath split = SplitLast(path);
-  const bool from_slash = split.directory.empty() && path.front() == '/';
-  const std::string directory = from_slash ? "/" : Searched(split.directory);
-  SysResult<OwnedFd> opened = PinOutside(start, directory, O_PATH | O_DIRECTORY, extra_resolve);
-  if (!opened.ok()) return Errno(opened.error());
-  return MakeParent(nullptr, std::move(*opened), split);
 }
 
 SysResult<PinnedParent> PathResolver::ParentOfLink(const PinnedParent& at,

@@ -63,6 +63,7 @@ struct CallerPath {
 };
 
 class PathWalker;
+struct SplitPath;
 struct WalkOrigin;
 
 class PathResolver {
@@ -134,7 +135,7 @@ class PathResolver {
   // Where `second` starts, if that is where `first` did (`start`).
   static SysResult<Start> StartOfSecond(const Start& start, const CallerPath& first,
                                         const CallerPath& second);
-  SysResult<PinnedParent> ParentFrom(const Start& start, uint64_t extra_resolve) const;
+  SysResult<PinnedParent> ParentFrom(Start start, uint64_t extra_resolve) const;
   SysResult<OwnedFd> OpenFrom(const Start& start, const std::string& path, uint64_t flags,
                               uint64_t extra_resolve) const;
   // Does one attempt with these flags and this error leave something for a walk to find? A walk can
@@ -151,13 +152,20 @@ class PathResolver {
     return how;
   }
   static SysResult<PinnedObject> Pin(const MountView* mount, OwnedFd fd);
+  static PinnedParent MakeParent(const MountView* mount, OwnedFd directory, const SplitPath& split);
 
-  // One resolution by the kernel, from outside the mounts. `real`: the path of what it found;
+  // Outside the mounts (path_outside.cc).
+  // One resolution by the kernel. `real`: the path of what it found;
   // ENOSYS where a mount or /proc has a part in it, which only a walk may decide on.
   SysResult<OwnedFd> OpenOutside(int base, const std::string& path, const OpenHow& how,
                                  std::string* real) const;
   SysResult<PinnedObject> QuickOutside(const std::string& path, const OpenHow& how) const;
   SysResult<PinnedObject> FindOutside(const std::string& path, bool follow, bool* settled) const;
+  SysResult<OwnedFd> PinOutside(const Start& start, const std::string& path, uint64_t flags,
+                                uint64_t extra_resolve) const;
+  SysResult<PinnedObject> ObjectOutside(const Start& start, uint64_t flags,
+                                        uint64_t extra_resolve) const;
+  SysResult<PinnedParent> ParentOutside(const Start& start, uint64_t extra_resolve) const;
 
   // Where names are hidden (path_hiding.cc).
   SysResult<PinnedObject> QuickLookUp(const std::string& path, bool follow) const;
@@ -167,17 +175,11 @@ class PathResolver {
   SysResult<PinnedParent> MarkHidden(SysResult<PinnedParent> parent) const;
   bool MayPassHidden(const std::string& path) const;
 
-  SysResult<PinnedParent> FindParent(const Start& start, uint64_t extra_resolve) const;
+  SysResult<PinnedParent> FindParent(Start start, uint64_t extra_resolve) const;
   SysResult<PinnedParent> FindParentOfLink(const PinnedParent& at, const std::string& target,
                                            uint64_t extra_resolve, CallerPath* path) const;
   static WalkOrigin Origin(const Start& start);
   bool IsLost(const Start& start) const;
-
-  SysResult<OwnedFd> PinOutside(const Start& start, const std::string& path, uint64_t flags,
-                                uint64_t extra_resolve) const;
-  SysResult<PinnedObject> ObjectOutside(const Start& start, uint64_t flags,
-                                        uint64_t extra_resolve) const;
-  SysResult<PinnedParent> ParentOutside(const Start& start, uint64_t extra_resolve) const;
 
   SysResult<const MountView*> MountOf(int base, const FileIdentity& info, std::string* real,
                                       std::string* below, bool* unnamed) const;

@@ -14,6 +14,7 @@
 
 #include "sandbox/base/syscalls.h"
 #include "supervisor/mediator/handlers/handlers.h"
+#include "supervisor/mediator/handlers/open_flags.h"
 #include "supervisor/mediator/path_parts.h"
 #include "supervisor/mediator/path_walker.h"
 
@@ -21,42 +22,6 @@ namespace sessionctl {
 namespace {
 
 constexpr int kMaxCreationRaces = 128;  // a name that comes and goes under our hands
-constexpr uint64_t kTmpfileBit = O_TMPFILE & ~O_DIRECTORY;
-constexpr uint64_t kKernelLargefile = 0100000;  // O_LARGEFILE, which 64-bit libc defines as 0
-constexpr uint64_t kModeBits = 07777;
-// What open(2) knows; other bits are ignored there, and EINVAL in openat2.
-constexpr uint64_t kOpenFlags = O_ACCMODE | O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC | O_APPEND |
-                                O_NONBLOCK | O_SYNC | O_ASYNC | O_DIRECT | kKernelLargefile |
-                                O_DIRECTORY | O_NOFOLLOW | O_NOATIME | O_CLOEXEC | O_PATH |
-                                kTmpfileBit;
-constexpr uint64_t kPathFlags = O_DIRECTORY | O_NOFOLLOW | O_PATH | O_CLOEXEC;
-
-// What open(2) itself makes of the caller's flags and mode before it looks at them.
-OpenHow Sanitize(const SyscallRequest& request) {
-  OpenHow how = request.how;
-  if (request.is_openat2) return how;
-  how.flags &= kOpenFlags;
-  if ((how.flags & O_PATH) != 0) how.flags &= kPathFlags;
-  how.flags |= (how.flags & O_PATH) != 0 ? 0 : kKernelLargefile;
-  bool creates = (how.flags & (O_CREAT | kTmpfileBit)) != 0;
-  how.mode = creates ? how.mode & kModeBits : 0;
-  return how;
-}
-
-// Of what Sanitize() leaves of open(2)'s flags, the kernel refuses these alone in some company
-// (build_open_flags, fs/open.c).
-bool MayBeInvalid(const SyscallRequest& request, const OpenHow& how) {
-  constexpr uint64_t kCreatedDirectory = O_CREAT | O_DIRECTORY;
-  return request.is_openat2 || (how.flags & kTmpfileBit) != 0 ||
-         (how.flags & kCreatedDirectory) == kCreatedDirectory;
-}
-
-// The kernel's own verdict on flags, mode and resolve: it looks at them before the (empty) path.
-int FlagsError(const OpenHow& how) {
-  SysResult<OwnedFd> probe = OpenAt2(-1, "", how);
-  return probe.error() == ENOENT ? 0 : probe.error();
-}
-
 class OpenCall {
  public:
   OpenCall(CallContext& context, const CallerPath& path, const OpenHow& how, bool is_openat2)
@@ -293,6 +258,7 @@ class OpenCall {
         return Reply::Error(Has(O_EXCL) ? EEXIST : EISDIR);
       }
       if (parent->trailing_slash) return Reply::Error(EISDIR);
+      if (Has(O_EXCL) && how_.resolve == 0) return CreateNew(*parent);
       SysResult<PinnedObject> object = Look(*parent);
       if (!object.ok() && object.error() != ENOENT) return Reply::Error(object.error());
       if (!object.ok()) {
@@ -377,6 +343,16 @@ class OpenCall {
     return (directory.st_mode & S_IWOTH) != 0 || ((directory.st_mode & S_IWGRP) != 0 && level >= 2);
   }
 
+  // That a name is there comes before all else that is wrong with making it, but for a full table.
+  Reply CreateNew(const PinnedParent& parent) {
+    Reply created = CreateIn(parent);
+    const int error = created.error();
+    if (error == 0 || error == EEXIST || error == EMFILE) return created;
+    SysResult<PinnedObject> object = Look(parent);
+    if (object.error() == ENOENT) return created;
+    return Reply::Error(object.ok() ? EEXIST : object.error());
+  }
+
   Reply CreateIn(const PinnedParent& parent) {
     if (int error = context_.CheckName(Operation::kCreate, parent); error != 0) {
       // In proc nothing can be made, so what is not there is not there (lookup_open, fs/namei.c).
@@ -424,9 +400,7 @@ class OpenCall {
 
 Reply HandleOpen(CallContext& context, const SyscallRequest& request) {
   const OpenHow how = Sanitize(request);
-  if (MayBeInvalid(request, how)) {
-    if (const int error = FlagsError(how); error != 0) return Reply::Error(error);
-  }
+  if (const int error = FlagsError(request, how); error != 0) return Reply::Error(error);
   return OpenCall(context, request.paths[0], how, request.is_openat2).Run();
 }
 
