@@ -143,7 +143,10 @@ class PathResolver {
   static bool MayWalk(uint64_t extra_resolve) {
     return (extra_resolve & ~(kResolveNoMagiclinks | kResolveNoSymlinks)) == 0;
   }
-  static bool WorthWalking(int error) { return error == EXDEV || error == ELOOP; }
+  // EAGAIN: renames elsewhere kept the kernel from making sure of a "..".
+  static bool WorthWalking(int error) {
+    return error == EXDEV || error == ELOOP || error == EAGAIN;
+  }
   // For pinning a last component.
   static OpenHow PathHow(bool follow) {
     OpenHow how;

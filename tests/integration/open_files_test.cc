@@ -12,5 +12,10 @@ TEST(OpenFilesTest, ClosedFileIsHeldByNobody) {
   ExpectSameBareAndInside({"reopened_files", "1000"});
 }
 
+// openat2(RESOLVE_BENEATH) gives up on ".." while directories are renamed, wherever that is.
+TEST(OpenFilesTest, PathsUpAndDownAreFoundWhileDirectoriesAreRenamed) {
+  ExpectSameBareAndInside({"renamed_elsewhere", "200"});
+}
+
 }  // namespace
 }  // namespace sessionctl
