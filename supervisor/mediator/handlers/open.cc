@@ -89,7 +89,9 @@ class OpenCall {
 
   bool TellsHostPaths(const PinnedObject& object) const {
     const CompiledPolicy& policy = context_.session().policy();
-    if (object.mount != nullptr || !policy.view.moves_mounts || !OnProcfs(object.fd.get())) {
+    // What was pinned at once lies in no proc (PathResolver::OpenOutside).
+    if (object.mount != nullptr || !policy.view.moves_mounts || !object.place.empty() ||
+        !OnProcfs(object.fd.get())) {
       return false;
     }
     SysResult<std::string> path = PathOfDescriptor(object.fd.get());
