@@ -47,6 +47,10 @@ constexpr ViewAttack kAttacks[] = {
     {"NamesOfProcesses", "[ -r /proc/{victim}/cmdline ] && echo reached"},
     {"NamespaceOfAnotherProcess", "nsenter --mount --target {victim} true && echo reached", true},
     {"UserNamespace", "unshare --user --map-root-user sh -c 'echo reached'"},
+    {"MappingOfAUserNamespace",
+     "unshare --user sleep 9 & own=$(readlink /proc/self/ns/user); for i in $(seq 100); do "
+     "[ \"$(readlink /proc/$!/ns/user)\" = $own ] || break; sleep 0.05; done; "
+     "echo 0 $(id -u) 1 > /proc/$!/uid_map && echo reached; kill $!"},
     {"MountNamespace",
      "unshare --map-root-user --mount sh -c 'mount -t tmpfs none /tmp && echo reached'"},
     {"BindMount",
